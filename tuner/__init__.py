@@ -1,0 +1,1 @@
+"""Finds a network's convolutions, searches their schedules on an ARM board, and reports."""
