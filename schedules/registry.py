@@ -1,0 +1,108 @@
+"""Schedules by name, and which of them serve a workload on a core."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from .hardware import Core
+from .knobs import Config, KnobSpace
+from .workload import Conv2dWorkload
+
+if TYPE_CHECKING:
+    from .lowering.convolution import Convolution
+
+
+class Schedule(ABC):
+    """A way to compute a class of convolutions on a class of cores.
+
+    One file under `conv2d/` declares a schedule whole; `@schedule(name, version)` registers it.
+    """
+
+    name: str
+    version: int
+
+    @abstractmethod
+    def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
+        """Whether the schedule computes `workload` on `core` at all."""
+
+    @abstractmethod
+    def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
+        """The configs to choose from. Called only for supported workloads."""
+
+    @abstractmethod
+    def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        """The hand-picked config: a member of `space`, good without any search."""
+
+    @abstractmethod
+    def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
+        """How well the schedule suits the workload, 0 to 1: orders schedules nobody measured."""
+
+    @abstractmethod
+    def weight_tile(self, workload: Conv2dWorkload, config: Config) -> int:
+        """MR, the output channels of one packed weight tile (see `conv2d.weights`)."""
+
+    @abstractmethod
+    def emit(self, conv: Convolution, core: Core, config: Config) -> None:
+        """Writes the loop nest. Called for the fused function while a module is lowered."""
+
+    def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
+        """Facts of the loop nest that predict its speed, by name; they extend the knobs' own."""
+        return {}
+
+    def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
+        """`weight` (OIHW, float32) in the order the micro-kernels read it."""
+        from .conv2d.weights import pack
+
+        return pack(weight, self.weight_tile(workload, config))
+
+
+_schedules: dict[str, Schedule] = {}
+
+_ScheduleType = TypeVar("_ScheduleType", bound=type[Schedule])
+
+
+def schedule(name: str, *, version: int):
+    """Class decorator that registers a schedule.
+
+    Args:
+        name: `<operator>_<layout>_<method>`, e.g. `conv2d_nchw_spatial_pack`.
+        version: raised when a config's meaning or generated code changes, so that old records
+            are not taken for new ones.
+    """
+
+    def register(cls: _ScheduleType) -> _ScheduleType:
+        if name in _schedules:
+            raise ValueError(f"two schedules are called {name}")
+        cls.name, cls.version = name, version
+        _schedules[name] = cls()
+        return cls
+
+    return register
+
+
+def list_schedules() -> list[str]:
+    """The names of all schedules, sorted."""
+    return sorted(_schedules)
+
+
+def get(name: str) -> Schedule:
+    """The schedule called `name`.
+
+    Raises:
+        KeyError: there is none; the message names the closest.
+    """
+    if name not in _schedules:
+        close = difflib.get_close_matches(name, _schedules, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(list_schedules())}"
+        raise KeyError(f"no schedule is called {name!r}: {hint}")
+    return _schedules[name]
+
+
+def find(workload: Conv2dWorkload, core: Core) -> list[Schedule]:
+    """The schedules that serve `workload` on `core`, the most promising first."""
+    fitting = [s for s in map(get, list_schedules()) if s.supports(workload, core)]
+    return sorted(fitting, key=lambda s: -s.fitness(workload, core))
