@@ -55,6 +55,10 @@ struct guest_hello {
 #ifdef __linux__
 #include <unistd.h>
 
+#if !defined(_GNU_SOURCE) && !defined(_DEFAULT_SOURCE)
+long syscall(long number, ...); /* what unistd.h hides from strict C */
+#endif
+
 /* All arguments are one machine word wide: on armv7 a 64-bit argument would take two registers. */
 static inline void guest_call(enum guest_call operation, const void *argument, unsigned long length) {
   (void)syscall(GUEST_CALL_NUMBER, (long)operation, argument, length);
