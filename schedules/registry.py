@@ -50,7 +50,7 @@ class Schedule(ABC):
         """Writes the loop nest. Called for the fused function while a module is lowered."""
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
-        """Facts of the loop nest that predict its speed, by name; they extend the knobs' own."""
+        """Facts of the loop nest that predict its speed, named as in `schedules.features.FACTS`."""
         return {}
 
     def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:

@@ -47,7 +47,9 @@ class Conv2dWorkload:
         if min(sizes + self.stride + self.dilation) < 1 or min(self.padding) < 0:
             raise ValueError(f"sizes, strides and dilations must be at least 1: {self}")
         if self.ci % self.groups or self.co % self.groups:
-            raise ValueError(f"{self.groups} groups divide neither {self.ci} nor {self.co} channels")
+            raise ValueError(
+                f"{self.groups} groups divide neither {self.ci} nor {self.co} channels"
+            )
         if self.oh < 1 or self.ow < 1:
             raise ValueError(f"the kernel does not fit into the padded input: {self}")
 

@@ -1,0 +1,119 @@
+"""How output pixels are cut into tiles of NR: tails overlap the tile before, so none is partial."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from tvm import tirx
+
+from ..lowering.emit import Emitter
+from ..workload import Conv2dWorkload
+
+
+@dataclass(frozen=True)
+class Run:
+    """Pixels that lie side by side.
+
+    Attributes:
+        start: place of the first in the tile.
+        length: how many.
+        offset: flat index of the first in its plane, as an expression.
+    """
+
+    start: int
+    length: int
+    offset: object
+
+
+class PixelTiling(ABC):
+    """Tiles of `nr` output pixels of one image.
+
+    Attributes:
+        nr: pixels a tile.
+        count: tiles an image.
+        input_width: columns of the input plane that is read, padding included.
+    """
+
+    nr: int
+    count: int
+
+    def __init__(self, workload: Conv2dWorkload) -> None:
+        self.workload = workload
+        self.input_width = workload.w + workload.padding[1] + workload.padding[3]
+
+    @abstractmethod
+    def origin(self, e: Emitter, tile) -> tuple:
+        """Emits and returns the coordinates of the tile's first pixel."""
+
+    @abstractmethod
+    def output_runs(self, origin: tuple) -> list[Run]:
+        """The tile's pixels in an output plane of OH x OW."""
+
+    @abstractmethod
+    def input_runs(self, e: Emitter, origin: tuple) -> list[Run]:
+        """The input pixels under kernel tap (0, 0), in a plane of `input_width` columns."""
+
+    def _input_offset(self, y, x):
+        stride = self.workload.stride
+        return y * (stride[0] * self.input_width) + x * stride[1]
+
+
+class FlatTiling(PixelTiling):
+    """NR consecutive pixels of the whole map: at most one overlapped tile, whatever the width."""
+
+    def __init__(self, workload: Conv2dWorkload, nr: int) -> None:
+        super().__init__(workload)
+        self.nr = nr
+        self.count = -(-workload.pixels // nr)
+
+    def origin(self, e, tile):
+        last = max(self.workload.pixels - self.nr, 0)
+        return (e.bind("pixel", tirx.min(tile * self.nr, last)),)
+
+    def output_runs(self, origin):
+        return [Run(0, min(self.nr, self.workload.pixels), origin[0])]
+
+    def input_runs(self, e, origin):
+        if self.workload.is_pointwise and self.workload.pixels >= self.nr:
+            return [Run(0, self.nr, origin[0])]
+        runs = []
+        for i in range(self.nr):
+            pixel = tirx.min(origin[0] + i, self.workload.pixels - 1)
+            y, x = tirx.floordiv(pixel, self.workload.ow), tirx.floormod(pixel, self.workload.ow)
+            runs.append(Run(i, 1, e.bind(f"at{i}", self._input_offset(y, x))))
+        return runs
+
+
+class RectTiling(PixelTiling):
+    """VH x VW rectangles: rows are copied and stored as vectors, at the price of overlap."""
+
+    def __init__(self, workload: Conv2dWorkload, vh: int, vw: int) -> None:
+        super().__init__(workload)
+        self.vh, self.vw = vh, vw
+        self.nr = vh * vw
+        self.columns = -(-workload.ow // vw)
+        self.count = -(-workload.oh // vh) * self.columns
+
+    def origin(self, e, tile):
+        row, column = tirx.floordiv(tile, self.columns), tirx.floormod(tile, self.columns)
+        y = e.bind("y", tirx.min(row * self.vh, self.workload.oh - self.vh))
+        x = e.bind("x", tirx.min(column * self.vw, self.workload.ow - self.vw))
+        return (y, x)
+
+    def output_runs(self, origin):
+        y, x = origin
+        return [Run(v * self.vw, self.vw, (y + v) * self.workload.ow + x) for v in range(self.vh)]
+
+    def input_runs(self, e, origin):
+        y, x = origin
+        length = self.vw if self.workload.stride[1] == 1 else 1
+        return [
+            Run(
+                v * self.vw + u,
+                length,
+                e.bind(f"at{v}_{u}", self._input_offset(y + v, x + u)),
+            )
+            for v in range(self.vh)
+            for u in range(0, self.vw, length)
+        ]

@@ -1,0 +1,47 @@
+"""Numbers that describe a config to the cost model: the same length for every schedule."""
+
+from __future__ import annotations
+
+import math
+
+from .hardware import Core
+from .knobs import Config
+from .registry import get, list_schedules
+from .workload import Conv2dWorkload
+
+
+def features(workload: Conv2dWorkload, core: Core, schedule: str, config: Config) -> list[float]:
+    """Facts of the loop nest that a config stands for, to predict its speed.
+
+    Which schedule it is (one of each), the workload's size, and the schedule's own derived facts,
+    by name in sorted order; a fact that a schedule does not have is 0.
+    """
+    chosen = get(schedule)
+    facts = chosen.features(workload, core, config)
+    unknown = set(facts) - set(FACTS)
+    if unknown:
+        raise ValueError(
+            f"{schedule} has features that schedules.features does not list: {unknown}"
+        )
+    kind = [float(name == schedule) for name in list_schedules()]
+    size = [math.log2(value) for value in (workload.co, workload.pixels, workload.k)]
+    return kind + size + [float(facts.get(name, 0.0)) for name in FACTS]
+
+
+FACTS = (
+    "log2_mr",
+    "log2_nr",
+    "log2_block",
+    "shares_channels",
+    "in_place",
+    "rows_a_tile",
+    "waste",
+    "loads_per_fma",
+    "log2_panel_bytes",
+    "log2_panels_bytes",
+    "log2_weight_tile_bytes",
+    "panels_in_l1",
+    "imbalance",
+    "weight_passes",
+)
+"""The derived facts: see `conv2d.loopnest.Nest.features`."""

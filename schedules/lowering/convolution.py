@@ -1,0 +1,131 @@
+"""A fused convolution function, taken apart: the input of `Schedule.emit`."""
+
+from __future__ import annotations
+
+import json
+
+from tvm import tirx
+from tvm.s_tir import Schedule as TensorSchedule
+from tvm.tirx import BufferLoad, ForKind
+
+from ..workload import Conv2dWorkload
+from .emit import LANES, Emitter, ramp
+from .epilogue import Epilogue
+
+ANNOTATION = "arm_schedule"
+"""Key on the convolution's block; a block annotation is what survives Relax's fusion."""
+
+
+def annotation(workload: Conv2dWorkload, schedule: str, config) -> dict[str, str]:
+    """The attributes of a convolution's block that tell the late pass how to schedule it."""
+    text = json.dumps({"workload": workload.key, "schedule": schedule, "config": dict(config)})
+    return {ANNOTATION: text}
+
+
+def find_annotated(sch: TensorSchedule):
+    """(block, its annotation as a dict), or None when the function holds no convolution of ours."""
+    for block in sch.get_child_blocks(sch.get_sblock("root")):
+        text = sch.get(block).annotations.get(ANNOTATION)
+        if text is not None:
+            return block, json.loads(str(text))
+    return None
+
+
+class Convolution:
+    """Buffers, workload and epilogue of one function, and the emitter of its new body.
+
+    Args:
+        func: a PrimFunc with one annotated convolution block and elementwise blocks behind it.
+        sch, block, annotated: what `find_annotated` found in it.
+
+    Raises:
+        NotElementwise: something behind the convolution cannot be replayed on a tile.
+    """
+
+    def __init__(self, func, sch: TensorSchedule, block, annotated) -> None:
+        self.func = func
+        self.workload = Conv2dWorkload.from_key(annotated["workload"])
+        self.schedule_name: str = annotated["schedule"]
+        self.config: dict[str, int | str] = annotated["config"]
+        conv = sch.get(block)
+        data, weight = (region.source for region in list(conv.reads)[:2])
+        last = _inline_consumers(sch, block)
+        final = sch.get(last)
+        self._epilogue = (
+            None if last is block else Epilogue(final.body, sch.get(block).writes[0].source)
+        )
+        output = final.writes[0].source
+        self.e = Emitter()
+        self.data = self.e.flat_view(_input_of(sch, data, func))
+        self.weight = self.e.flat_view(weight)
+        self.output = self.e.flat_view(output)
+        self._views = {
+            buffer: self.e.flat_view(buffer)
+            for buffer in (self._epilogue.inputs if self._epilogue else [])
+        }
+        self._imports: list[str] = []
+
+    def import_llvm(self, text: str) -> None:
+        """Links LLVM IR `text` into the function's module."""
+        if text not in self._imports:
+            self._imports.append(text)
+
+    def finish(self):
+        """The function with its new body."""
+        body = self.e.body()
+        for text in self._imports:
+            body = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", text, body)
+        return self.func.with_body(body).with_attr("tirx.is_scheduled", True)
+
+    def store_row(self, image, channel, offset, accumulators, start: int, length: int) -> None:
+        """Stores consecutive pixels of one channel, through the epilogue.
+
+        Args:
+            image, channel: where, as expressions.
+            offset: flat index of the first pixel in the output plane.
+            accumulators: buffer with the convolution's values, from element `start` on.
+            length: how many; vectors of 4 first, then single elements.
+        """
+        workload = self.workload
+        plane = (image * workload.co + channel) * workload.pixels
+        for i in range(0, length - length % LANES, LANES):
+            self._store(plane + offset + i, channel, accumulators, start + i, LANES)
+        for i in range(length - length % LANES, length):
+            self._store(plane + offset + i, channel, accumulators, start + i, 1)
+
+    def _store(self, at, channel, accumulators, start: int, lanes: int) -> None:
+        e = self.e
+        if self._epilogue is None:
+            index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
+            e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
+            return
+        kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
+        with e.loop(lanes, "lane", kind) as lane:
+            value = self._epilogue.replay(
+                lambda: BufferLoad(accumulators, [start + lane]),
+                lambda buffer, kind: BufferLoad(
+                    self._views[buffer], [at + lane if kind == "element" else channel]
+                ),
+            )
+            e.store(self.output, at + lane, value)
+
+
+def _inline_consumers(sch: TensorSchedule, block):
+    """Inlines every block behind `block` into the last one and returns that."""
+    last = block
+    while consumers := sch.get_consumers(last):
+        if last is not block:
+            sch.compute_inline(last)
+        last = consumers[0]
+    return last
+
+
+def _input_of(sch: TensorSchedule, data, func):
+    """The function's own input behind `data`: the convolution may read a padded copy of it."""
+    if any(data.same_as(param) for param in func.params):
+        return data
+    for block in sch.get_child_blocks(sch.get_sblock("root")):
+        candidate = sch.get(block)
+        if candidate.writes and candidate.writes[0].source.same_as(data):
+            return candidate.reads[0].source
+    raise AssertionError(f"nothing writes {data.name}")

@@ -1,0 +1,108 @@
+"""What is fused behind a convolution: found in the fused function, replayed on a register tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tvm
+from tvm import tirx
+from tvm_ffi import structural_equal
+
+
+class NotElementwise(Exception):
+    """The expression reads its inputs in a way that cannot be replayed tile by tile."""
+
+
+_BINARY = (
+    *(tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Max, tirx.Min),
+    *(tirx.LT, tirx.LE, tirx.GT, tirx.GE, tirx.EQ, tirx.NE, tirx.And, tirx.Or),
+)
+
+
+class Epilogue:
+    """`out[n, c, h, w] = f(conv[n, c, h, w], other inputs at n, c, h, w)`.
+
+    Args:
+        store: the statement of the last block, with the block's variables as indices.
+        conv: the buffer that holds the convolution's result.
+
+    Raises:
+        NotElementwise: an input is read at other places than (n, c, h, w), whole or reduced to
+            its channel.
+    """
+
+    def __init__(self, store: tirx.BufferStore, conv) -> None:
+        self.output = store.buffer
+        self._value = store.value
+        self._indices = list(store.indices)
+        self._conv = conv
+        self.inputs: list = []  # buffers other than the convolution's result
+        nothing = tirx.const(0.0, "float32")
+        self.replay(lambda: nothing, lambda buffer, kind: nothing)  # collects the inputs
+
+    def replay(
+        self,
+        conv_value: Callable[[], tirx.Expr],
+        load: Callable[[object, str], tirx.Expr],
+    ) -> tirx.Expr:
+        """The expression with the convolution's value and each other input's put in place.
+
+        Args:
+            conv_value: the convolution's value at the current element.
+            load: called with (buffer, kind), kind "element" (full NCHW) or "channel" (one value
+                a channel); returns the value at the current element.
+        """
+        return self._rewrite(self._value, conv_value, load)
+
+    def _rewrite(self, expr, conv_value, load):
+        def again(e):
+            return self._rewrite(e, conv_value, load)
+
+        if isinstance(expr, tvm.ir.TensorLoad):
+            return self._read(expr, conv_value, load)
+        if isinstance(expr, tirx.FloatImm | tirx.IntImm):
+            return expr
+        if isinstance(expr, _BINARY):
+            return type(expr)(again(expr.a), again(expr.b))
+        if isinstance(expr, tirx.Select):
+            return tirx.Select(
+                again(expr.condition), again(expr.true_value), again(expr.false_value)
+            )
+        if isinstance(expr, tirx.Cast):
+            return again(expr.value).astype(str(expr.dtype))
+        if isinstance(expr, tvm.ir.Call):
+            return tirx.call_intrin(str(expr.dtype), expr.op, *map(again, expr.args))
+        raise NotElementwise(f"{type(expr).__name__} in an epilogue")
+
+    def _read(self, expr, conv_value, load):
+        buffer, indices = expr.source, list(expr.indices)
+        if buffer.same_as(self._conv):
+            if not all(map(structural_equal, indices, self._indices)):
+                raise NotElementwise("the convolution's result is read out of place")
+            return conv_value()
+        if len(indices) == 4 and self._matches(buffer, indices, (0, 1, 2, 3)):
+            kind = "element"
+        elif self._is_channel(buffer, indices):
+            kind = "channel"
+        else:
+            raise NotElementwise(f"{buffer.name} is read at {indices}")
+        if not any(buffer.same_as(known) for known in self.inputs):
+            self.inputs.append(buffer)
+        return load(buffer, kind)
+
+    def _matches(self, buffer, indices, axes) -> bool:
+        return all(
+            structural_equal(indices[axis], self._indices[axis])
+            or int(buffer.shape[axis]) == int(self.output.shape[axis]) == 1
+            for axis in axes
+        )
+
+    def _is_channel(self, buffer, indices) -> bool:
+        """One index runs over the channels, every other axis has one element."""
+        channel = self._indices[1]
+        sizes = [int(extent) for extent in buffer.shape]
+        channels = int(self.output.shape[1])
+        return sum(size > 1 for size in sizes) <= 1 and all(
+            (size == channels and structural_equal(index, channel)) or size == 1
+            for size, index in zip(sizes, indices, strict=True)
+        )

@@ -1,0 +1,54 @@
+"""From names of cores and boards to TVM targets, and back from a target to the core it means."""
+
+from __future__ import annotations
+
+import tvm
+from tvm.target import Target
+
+from .. import hardware
+from ..hardware import Core
+
+_TAG = "arm/{}"
+
+
+def target(name: str) -> Target:
+    """The TVM target of a core or board, e.g. "cortex-a17" or "rk3288".
+
+    Raises:
+        schedules.hardware.HardwareError: no table has that name.
+    """
+    board = hardware.resolve(name)
+    return Target({**board.core.llvm, "num-cores": board.cores})
+
+
+def register_tags() -> None:
+    """Makes every core a target tag: `Target("arm/cortex-a17")`."""
+    for name in hardware.cores():
+        tvm.target.register_tag(_TAG.format(name), target(name).export(), override=True)
+
+
+def _isa(mtriple: str) -> str | None:
+    arch = mtriple.split("-", 1)[0]
+    if arch in ("aarch64", "arm64"):
+        return "aarch64"
+    return "armv7" if arch.startswith("armv7") or arch.startswith("armv8") else None
+
+
+def core_of(tvm_target: Target | None) -> Core | None:
+    """The core whose schedules serve a target: its own by `mcpu`, else a relative of the same ISA.
+
+    None for targets that are no ARM CPU with NEON.
+    """
+    if tvm_target is None or tvm_target.kind.name != "llvm":
+        return None
+    attrs = tvm_target.export()
+    isa = _isa(str(attrs.get("mtriple", "")))
+    if isa is None:
+        return None
+    if isa == "armv7" and "+neon" not in list(attrs.get("mattr", [])):
+        return None
+    family = [core for core in map(hardware.core, hardware.cores()) if core.isa == isa]
+    for core in family:
+        if core.llvm["mcpu"] == str(attrs.get("mcpu", "")):
+            return core
+    return family[0] if family else None

@@ -1,0 +1,51 @@
+"""What a micro-kernel is: MR x NR sums over K, held in registers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from tvm.tirx import BufferLoad
+
+from ..lowering.emit import LANES, ramp, splat, zero
+
+if TYPE_CHECKING:
+    from ..lowering.convolution import Convolution
+
+
+class MicroKernel(ABC):
+    """`accumulators[i, j] = sum over k of weights[k, i] * pixels[k, j]`, i < MR, j < NR.
+
+    Attributes:
+        tiles: the (MR, NR) that fit into the registers without spilling.
+        mr: output channels; the weights are read by lane.
+        nr: pixels; read as whole vectors.
+    """
+
+    tiles: ClassVar[tuple[tuple[int, int], ...]]
+
+    def __init__(self, mr: int, nr: int) -> None:
+        self.mr, self.nr = mr, nr
+
+    @abstractmethod
+    def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
+        """Emits the kernel.
+
+        Args:
+            conv: the function that is written.
+            accumulators: local buffer of MR * NR elements, row after row; overwritten.
+            weights: (flat buffer, index of the tile's first element); K rows of MR, consecutive.
+            pixels: (flat buffer, index of the first element); K rows of NR, `row_stride` apart.
+            row_stride: elements from one row of pixels to the next.
+            k: length of the sums.
+        """
+
+    def clear(self, conv: Convolution, accumulators) -> None:
+        """Emits zeros into all accumulators."""
+        for i in range(0, self.mr * self.nr, LANES):
+            conv.e.store(accumulators, ramp(i), splat(zero()))
+
+    @staticmethod
+    def vector(buffer, index):
+        """Four consecutive elements."""
+        return BufferLoad(buffer, [ramp(index)])

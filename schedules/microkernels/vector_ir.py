@@ -1,0 +1,35 @@
+"""AArch64: plain vector code; LLVM turns the lane broadcasts into `fmla v.4s, v.4s, v.s[lane]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvm import tirx
+
+from ..lowering.emit import LANES, ramp, splat
+from .base import MicroKernel
+
+if TYPE_CHECKING:
+    from ..lowering.convolution import Convolution
+
+
+class VectorKernel(MicroKernel):
+    """32 vector registers: MR * NR / 4 accumulators, NR / 4 of pixels, MR / 4 of weights."""
+
+    tiles = ((4, 4), (4, 8), (8, 4), (4, 12), (8, 8), (4, 16), (8, 12), (12, 8))
+
+    def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
+        e = conv.e
+        self.clear(conv, accumulators)
+        with e.loop(k, "k") as step:
+            row = [
+                self.vector(pixels[0], pixels[1] + step * row_stride + j)
+                for j in range(0, self.nr, LANES)
+            ]
+            for i in range(self.mr):
+                quad = self.vector(weights[0], weights[1] + step * self.mr + i // LANES * LANES)
+                lane = splat(tirx.Shuffle([quad], [i % LANES]))
+                for j in range(0, self.nr, LANES):
+                    at = ramp(i * self.nr + j)
+                    total = tirx.BufferLoad(accumulators, [at]) + lane * row[j // LANES]
+                    e.store(accumulators, at, total)
