@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tvm import relax
-from tvm.ir import Op
+from tvm.ir import GenericConst, Op
 from tvm.target import Target
 
 from ..conv2d.compute import conv2d_packed
@@ -80,8 +80,8 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr
         return _tvm_legalize(builder, call)
     schedule, config = choice
     data, weight = call.args[:2]
-    if isinstance(weight, relax.Constant):
-        packed = relax.const(schedule.pack(_constant_value(weight), workload, config))
+    if isinstance(weight, GenericConst):
+        packed = relax.const(schedule.pack(weight.value.numpy(), workload, config))
     else:
         packed = builder.emit(
             builder.call_te(
@@ -92,16 +92,9 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr
             )
         )
     return builder.call_te(
-        conv2d_packed,
+        lambda data, packed: conv2d_packed(data, packed, workload, schedule.name, config),
         data,
         packed,
-        workload=workload,
-        schedule=schedule.name,
-        config=config,
         primfunc_name_hint=schedule.name,
         primfunc_attrs={"op_pattern": _FUSES_ELEMENTWISE},
     )
-
-
-def _constant_value(constant: relax.Constant):
-    return constant.data.numpy()
