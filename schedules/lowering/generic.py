@@ -1,4 +1,4 @@
-"""Everything that is no convolution of ours: cores share the outer loops, inner loops are vectors.
+"""Everything that is no convolution of ours: cores share the outer loops, LLVM vectorizes the inner.
 
 Pools, concatenations, softmax and unfused elementwise operators have no schedule of their own; left
 alone they would run on one core, one element at a time, and take longer than all convolutions.
@@ -7,56 +7,58 @@ alone they would run on one core, one element at a time, and take longer than al
 from __future__ import annotations
 
 import logging
+import math
 
-import tvm
 from tvm import tirx
 from tvm.s_tir import Schedule as TensorSchedule
 
-from .emit import LANES
-
 _log = logging.getLogger(__name__)
+
 _WORTH_A_FORK = 4096  # elements; below, waking the other cores costs more than it saves
+_ENOUGH_TASKS = 32  # outer iterations that keep a handful of cores evenly busy
+_SMALL_WINDOW = 16  # a reduction this short (a 3x3 or 4x4 pooling window) is written out
+_SPATIAL = 0  # tirx.IterVar.DataPar
 
 
 def schedule_generic(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """`func` with parallel outer and vectorized inner loops, or unchanged where that is not legal."""
+    """`func` with its loops spread over the cores, or unchanged where that is not legal."""
     sch = TensorSchedule(func)
     try:
         for block in sch.get_child_blocks(sch.get_sblock("root")):
-            _inline_padding(sch, block)
+            if _only_feeds_window(sch, block):
+                sch.compute_inline(block)
         for block in sch.get_child_blocks(sch.get_sblock("root")):
             _spread(sch, block)
-    except (tvm.TVMError, ValueError) as reason:
+    except (RuntimeError, ValueError) as reason:  # tvm.s_tir.ScheduleError is a RuntimeError
         _log.debug("a function keeps its plain loops: %s", reason)
         return func
-    return sch.mod["main"].with_attrs(dict(func.attrs))
+    return sch.mod["main"].with_attrs(func.attrs)
 
 
-def _inline_padding(sch: TensorSchedule, block) -> None:
-    """A padded copy that only feeds the next block is read through instead of stored."""
-    if sch.get(block).name_hint == "pad_temp" and sch.get_consumers(block):
-        sch.compute_inline(block)
+def _only_feeds_window(sch: TensorSchedule, block) -> bool:
+    """A padded copy in front of a pooling window: it is read through instead of stored."""
+    return sch.get(block).name_hint == "pad_temp" and len(sch.get_consumers(block)) == 1
 
 
 def _spread(sch: TensorSchedule, block) -> None:
+    """Makes the outer spatial loops one parallel loop and writes out a short reduction."""
     loops = sch.get_loops(block)
-    kinds = [int(iter_var.iter_type) for iter_var in sch.get(block).iter_vars]
     extents = [sch.get(loop).extent for loop in loops]
-    if len(loops) != len(kinds) or not all(isinstance(e, tirx.IntImm) for e in extents):
+    iter_vars = sch.get(block).iter_vars
+    if len(loops) != len(iter_vars) or not all(isinstance(e, tirx.IntImm) for e in extents):
         return
-    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
-    if not spatial or loops[: len(spatial)] != spatial:
-        return  # a reduction outside a spatial loop: leave it
-    elements = 1
-    for extent in extents:
-        elements *= int(extent)
-    if elements < _WORTH_A_FORK:
+    sizes = [int(extent) for extent in extents]
+    spatial = sum(int(iter_var.iter_type) == _SPATIAL for iter_var in iter_vars)
+    in_order = all(int(iter_var.iter_type) == _SPATIAL for iter_var in iter_vars[:spatial])
+    if not spatial or not in_order or math.prod(sizes) < _WORTH_A_FORK:
         return
-    reduces = len(spatial) < len(loops)
-    inner = int(sch.get(spatial[-1]).extent)
-    if not reduces and len(spatial) > 1 and inner >= LANES:
-        outer, vector = sch.split(spatial[-1], [None, LANES])
-        sch.vectorize(vector)
-        spatial = [*spatial[:-1], outer]
-    head = spatial[: max(1, min(3, len(spatial) - 1))]
-    sch.parallel(sch.fuse(*head))
+    window = loops[spatial:]
+    if window and math.prod(sizes[spatial:]) <= _SMALL_WINDOW:
+        for loop in window:
+            sch.unroll(loop)
+    shared = 1
+    while shared < spatial and math.prod(sizes[:shared]) < _ENOUGH_TASKS:
+        shared += 1
+    if not window and spatial - shared > 1:
+        sch.fuse(*loops[shared:spatial])  # one long row for LLVM's vectorizer
+    sch.parallel(sch.fuse(*loops[:shared]))
