@@ -1,0 +1,56 @@
+"""The command line. Each verb is a module here; `main` turns their errors into one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tuner.cli.boards import boards
+from tuner.cli.doctor import doctor
+from tuner.cli.serve import serve
+from tuner.cli.tune import tune
+from tuner.errors import UserError
+
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+
+
+class _DefaultVerb(click.Group):
+    """A group whose verb `tune` may be left out: `python -m tuner squeezenet --target ...`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+            args = ["tune", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_DefaultVerb, context_settings={"max_content_width": 100})
+def command_line() -> None:
+    """Tune a network's convolutions for an ARM core, on a board or on its emulation.
+
+    python -m tuner NETWORK --target CORE|BOARD [options]   (`python -m tuner tune --help`)
+    """
+
+
+for _verb in (tune, doctor, boards, serve):
+    command_line.add_command(_verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 the user has to mend something, 130 interrupted."""
+    try:
+        command_line.main(arguments, prog_name="python -m tuner", standalone_mode=False)
+    except UserError as error:
+        sys.exit(_fail(str(error)))
+    except click.ClickException as error:
+        sys.exit(_fail(error.format_message()))
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(_EXIT_INTERRUPTED)
+
+
+def _fail(message: str) -> int:
+    # Always one line: a cause that spans several is joined.
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return _EXIT_BAD_INPUT

@@ -1,0 +1,35 @@
+"""`python -m tuner boards`: what `--target` takes."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from schedules import hardware
+
+
+@click.command()
+def boards() -> None:
+    """List the boards and cores that --target takes."""
+    table = Table(title="Boards", title_justify="left")
+    table.add_column("board", no_wrap=True)
+    table.add_column("core", no_wrap=True)
+    for column in ("cores", "clock", "peak"):
+        table.add_column(column, justify="right")
+    table.add_column("what it is")
+    for name in hardware.boards():
+        board = hardware.board(name)
+        peak = board.core.peak_flops_per_cycle * board.cores * board.clock_hz / 1e9
+        table.add_row(
+            name,
+            board.core.name,
+            str(board.cores),
+            f"{board.clock_hz / 1e9:.1f} GHz",
+            f"{peak:.1f} GFLOP/s",
+            board.title,
+        )
+    console = Console()
+    console.print(table)
+    for name in hardware.cores():
+        console.print(f"--target {name} is {hardware.resolve(name).name}", highlight=False)

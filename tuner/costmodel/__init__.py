@@ -1,0 +1,1 @@
+"""The cost model: predicts which of several candidates is faster."""

@@ -1,0 +1,133 @@
+"""Reaching a board over TVM's RPC, emulated or real, and asking what it is."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import tvm.rpc
+from schedules.hardware import Board
+
+from tuner.errors import UserError
+
+_DESCRIBE_TIMEOUT_S = 20
+
+
+class Endpoint(Protocol):
+    """A board that accepts RPC sessions; `tuner.board.launch.EmulatedBoard` is one."""
+
+    def connect(self, timeout_s: float) -> tvm.rpc.RPCSession:
+        """Open a session that the server ends after `timeout_s`."""
+
+
+@dataclass(frozen=True)
+class RemoteBoard:
+    """A TVM RPC server somewhere on the network."""
+
+    host: str
+    port: int
+
+    def connect(self, timeout_s: float) -> tvm.rpc.RPCSession:
+        """Open a session.
+
+        Raises:
+            UserError: nothing answers there, or not as a TVM RPC server.
+        """
+        address = f"{self.host}:{self.port}"
+        try:
+            # TVM retries a refused connection for a minute; a user wants to know at once.
+            socket.create_connection((self.host, self.port), timeout=5).close()
+            return tvm.rpc.connect(self.host, self.port, session_timeout=timeout_s)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"no board answers at {address}: {reason}",
+                "start `python -m tuner serve BOARD --port N` or an RPC server there, "
+                "and check --host and --port",
+            ) from error
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"what answers at {address} is not a TVM RPC server of this version",
+                "start the server of this project or of TVM 0.27 there",
+            ) from error
+
+
+@dataclass(frozen=True)
+class BoardInfo:
+    """What decides a measured time, as far as it is known.
+
+    Attributes:
+        name, core: as `--target` takes them.
+        emulated: whether times are model times.
+        model: version of the timing model, None on a real board.
+        clock_hz: core clock, None where it is not known for certain.
+        threads: worker threads of a parallel loop, None where the server does not say.
+    """
+
+    name: str
+    core: str
+    emulated: bool
+    model: int | None
+    clock_hz: int | None
+    threads: int | None
+
+    @property
+    def label(self) -> str:
+        """What stands beside every time shown."""
+        return f"(emulated, timing model v{self.model})" if self.emulated else f"({self.name})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that is equal only for boards on which a config takes the same time."""
+        kind = f"model{self.model}" if self.emulated else "real"
+        return f"{self.name}/{self.core}/{kind}/{self.clock_hz}Hz/{self.threads}threads"
+
+    def cycles(self, cost_s: float) -> int | None:
+        """Convert seconds to core cycles, where the clock is known."""
+        return None if self.clock_hz is None else round(cost_s * self.clock_hz)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the `board` field of a record."""
+        return {**asdict(self), "fingerprint": self.fingerprint}
+
+
+@contextmanager
+def session(endpoint: Endpoint, timeout_s: float) -> Iterator[tvm.rpc.RPCSession]:
+    """Open an RPC session and close it in any case: a server serves one client at a time."""
+    remote = endpoint.connect(timeout_s)
+    try:
+        yield remote
+    finally:
+        # A reference kept by a traceback would otherwise hold the connection open.
+        remote._sess["CloseRPCConnection"]()
+
+
+def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
+    """Ask the board what it is; a server that cannot say is taken for a real `expected`.
+
+    Raises:
+        UserError: it is another core than the one to tune for.
+    """
+    with session(endpoint, _DESCRIBE_TIMEOUT_S) as remote:
+        try:
+            answer = json.loads(remote.get_function("tuner.board.describe")())
+        except (AttributeError, RuntimeError):
+            answer = {}
+    is_emulated = bool(answer.get("emulated", False))
+    if is_emulated and answer["core"] != expected.core.name:
+        raise UserError(
+            f"the board is a {answer['board']} with a {answer['core']}, not a {expected.name}",
+            f"use --target {answer['board']}",
+        )
+    return BoardInfo(
+        name=answer["board"] if is_emulated else expected.name,
+        core=expected.core.name,
+        emulated=is_emulated,
+        model=answer["model"] if is_emulated else None,
+        clock_hz=answer["clock_hz"] if is_emulated else None,
+        threads=answer.get("threads"),
+    )

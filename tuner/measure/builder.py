@@ -1,0 +1,85 @@
+"""Compiling candidates to libraries for the board, in worker processes with a time limit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tvm.support.popen_pool import PopenPoolExecutor
+
+from schedules import Conv2dWorkload
+from tuner.measure.errors import TrialError
+
+# A candidate takes about half a second; a compiler that takes this long has run away.
+_TIME_LIMIT_S = 60
+
+
+class Builder:
+    """A pool of processes that each import TVM once and then compile one candidate at a time."""
+
+    def __init__(self, core_name: str, workers: int) -> None:
+        self._core_name = core_name
+        self._pool = PopenPoolExecutor(
+            max_workers=workers,
+            timeout=_TIME_LIMIT_S,
+            initializer=_prepare_worker,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def build(
+        self,
+        workload: Conv2dWorkload,
+        schedule: str,
+        config: dict[str, int | str],
+        epilogue: tuple[str, ...],
+        library: Path,
+    ) -> float:
+        """Compile a candidate into the shared library `library`; return the seconds it took.
+
+        Raises:
+            TrialError: it does not compile, or not in time.
+        """
+        start = time.monotonic()
+        arguments = (workload.key, schedule, config, self._core_name, epilogue, str(library))
+        try:
+            self._pool.submit(compile_candidate, *arguments).result()
+        except TimeoutError:
+            raise TrialError("build timeout", f"not compiled within {_TIME_LIMIT_S} s") from None
+        except Exception as error:  # whatever a schedule raises on a bad config
+            raise TrialError("build", str(error)) from error
+        return time.monotonic() - start
+
+    def close(self) -> None:
+        """Kill the worker processes."""
+        self._pool.shutdown(wait=False)
+
+
+def _prepare_worker() -> None:
+    # Ctrl-C goes to the whole process group; only the tuner itself is to react.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import schedules  # noqa: F401  (the first candidate must not pay for the import)
+
+
+def compile_candidate(
+    workload_key: str,
+    schedule: str,
+    config: dict[str, int | str],
+    core_name: str,
+    epilogue: tuple[str, ...],
+    library: str,
+) -> None:
+    """Compile one candidate into the shared library `library`. Runs in a worker process."""
+    import tvm
+
+    import schedules
+    from schedules import hardware
+    from tuner.board import link
+
+    core = hardware.core(core_name)
+    workload = Conv2dWorkload.from_key(workload_key)
+    module, _ = schedules.conv2d_module(workload, schedule, config, core, epilogue=epilogue)
+    built = tvm.compile(module, target=schedules.target(core_name))
+    built.export_library(library, fcompile=link.fcompile(core.isa))

@@ -1,0 +1,83 @@
+"""Running a compiled candidate on a board, timed, with its output brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tvm
+
+import schedules
+from schedules import Conv2dWorkload
+from tuner.errors import UserError
+from tuner.measure.boards import Endpoint, session
+from tuner.measure.checker import Problem
+from tuner.measure.errors import TrialError
+
+# Evicts weights and bias, keeps the input: in a network the layer before has just written it.
+_COLD_WEIGHTS = "cache_flush_cpu_non_first_arg"
+# Time limit: what a session costs, and the slowest rate worth waiting for. The emulator does some
+# 30 M guest instructions a second on a busy host, and no candidate needs six a FLOP.
+_SESSION_LIMIT_S = 20.0
+_SLOWEST_FLOPS_PER_S = 5e6
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of each timed run, and the output of the last."""
+
+    costs_s: tuple[float, ...]
+    output: np.ndarray
+
+
+def time_limit_s(flops: int) -> float:
+    """Return how long a session with one timed run of `flops` operations may take."""
+    return _SESSION_LIMIT_S + flops / _SLOWEST_FLOPS_PER_S
+
+
+def run_candidate(
+    endpoint: Endpoint,
+    library: Path,
+    workload: Conv2dWorkload,
+    schedule: str,
+    config: Mapping[str, int | str],
+    problem: Problem,
+) -> Run:
+    """Run the candidate in `library` once, in a session of its own.
+
+    Raises:
+        TrialError: it crashed, or did not end in time.
+        UserError: the board is gone.
+    """
+    packed = schedules.get(schedule).pack(problem.weight, workload, config)
+    limit_s = time_limit_s(workload.flops)
+    try:
+        with session(endpoint, limit_s) as remote:
+            remote.upload(str(library))
+            module = remote.load_module(library.name)
+            device = remote.cpu(0)
+            # Not-a-number everywhere: an element that the kernel skips cannot pass for right.
+            output = np.full(problem.expected.shape, np.nan, np.float32)
+            inputs = [problem.data, packed, *problem.constants]
+            arguments = [tvm.runtime.tensor(array, device=device) for array in [*inputs, output]]
+            timer = module.time_evaluator(
+                "main", device, number=1, repeat=1, f_preproc=_COLD_WEIGHTS
+            )
+            costs_s = timer(*arguments).results
+            # Not the output of another run: the one whose time is going to count.
+            return Run(tuple(costs_s), arguments[-1].numpy())
+    except TimeoutError:
+        raise TrialError("run timeout", f"not finished within {limit_s:.0f} s") from None
+    except UserError:
+        raise
+    except Exception as error:  # the RPC client raises what the server's error is called
+        _require_alive(endpoint)
+        raise TrialError("run", str(error)) from error
+
+
+def _require_alive(endpoint: Endpoint) -> None:
+    """Raise a `UserError` unless the board still takes sessions: then the candidate is to blame."""
+    with session(endpoint, _SESSION_LIMIT_S):
+        pass

@@ -1,0 +1,144 @@
+"""The whole network on the board: TVM's default build, hand-picked configs, tuned configs."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tvm
+from schedules.hardware import Board
+from tvm import relax
+
+import schedules
+from tuner.board import link
+from tuner.errors import UserError
+from tuner.measure import BoardInfo, Endpoint, session
+from tuner.networks import Network
+
+# How far an output may be from float64, and from another build's, relative to its largest value.
+TOLERANCE = 1e-4
+# TVM's default code is tens of times slower than ours, and runs in the emulator too.
+_TIME_LIMIT_S = 1800
+
+Configs = Mapping[str, tuple[str, Mapping[str, int | str]]]
+"""Workload key -> (schedule, config), as `schedules.using` takes it."""
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """One build of the network, measured end to end with warm caches.
+
+    Attributes:
+        cost_s: seconds of one inference.
+        cycles: the same in core cycles, None where the clock is not known.
+        output: what the network returned.
+        max_error: largest deviation from float64, relative to the largest value of the output.
+    """
+
+    cost_s: float
+    cycles: int | None
+    output: np.ndarray
+    max_error: float
+
+
+def measure_three_ways(
+    network: Network,
+    board: Board,
+    info: BoardInfo,
+    endpoints: Sequence[Endpoint],
+    best: Configs,
+) -> dict[str, NetworkRun]:
+    """Measure TVM's default build, one with hand-picked configs and one with `best`.
+
+    Returns:
+        The runs by the names "tvm_default", "hand_picked" and "tuned".
+
+    Raises:
+        UserError: an output is not that of the float64 network, or the three differ.
+    """
+    data = network.random_input()
+    expected = network.reference(data)
+    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+        libraries = {
+            name: Path(folder) / f"{name}.so" for name in ("tvm_default", "hand_picked", "tuned")
+        }
+        # One after the other: which schedules TVM uses is one setting of the process.
+        _build_default(network, board, libraries["tvm_default"])
+        _build_scheduled(network, board, {}, libraries["hand_picked"])
+        _build_scheduled(network, board, best, libraries["tuned"])
+        timed = _run_all(endpoints, list(libraries.values()), data)
+    runs = {
+        name: NetworkRun(cost_s, info.cycles(cost_s), output, relative_error(output, expected))
+        for name, (cost_s, output) in zip(libraries, timed, strict=True)
+    }
+    for name, run in runs.items():
+        _require_equal(name, "the float64 network", run.max_error)
+        difference = relative_error(run.output, runs["tvm_default"].output)
+        _require_equal(name, "TVM's default build", difference)
+    return runs
+
+
+def relative_error(output: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest deviation from `expected`, relative to its largest absolute value."""
+    return float(np.max(np.abs(output - expected)) / np.max(np.abs(expected)))
+
+
+def _require_equal(name: str, other: str, difference: float) -> None:
+    # Written so that a difference that is not a number fails too.
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"the output of the {name} build is not that of {other}: off by {difference:.2g} of "
+            f"the largest value (allowed {TOLERANCE:g})",
+            "this is a bug: please report it with the log",
+        )
+
+
+def _build_default(network: Network, board: Board, library: Path) -> None:
+    """Build as TVM does without this project."""
+    with schedules.unregistered():
+        built = relax.build(network.module, schedules.target(board.core.name))
+    built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
+
+
+def _build_scheduled(network: Network, board: Board, configs: Configs, library: Path) -> None:
+    """Build with our schedules: `configs` where given, hand-picked ones elsewhere."""
+    target = schedules.target(board.core.name)
+    with schedules.using(configs):
+        built = relax.build(network.module, target, relax_pipeline=schedules.pipeline(target))
+    built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
+
+
+def _run_all(
+    endpoints: Sequence[Endpoint], libraries: Sequence[Path], data: np.ndarray
+) -> list[tuple[float, np.ndarray]]:
+    """Run each library, as many at once as there are boards; results in the order given."""
+    free_boards: queue.Queue[Endpoint] = queue.Queue()
+    for endpoint in endpoints:
+        free_boards.put(endpoint)
+
+    def run(library: Path) -> tuple[float, np.ndarray]:
+        endpoint = free_boards.get()
+        try:
+            return _run(endpoint, library, data)
+        finally:
+            free_boards.put(endpoint)
+
+    with ThreadPoolExecutor(len(endpoints)) as pool:
+        return list(pool.map(run, libraries))
+
+
+def _run(endpoint: Endpoint, library: Path, data: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the seconds of one inference with warm caches, and the output of the timed run."""
+    with session(endpoint, _TIME_LIMIT_S) as remote:
+        remote.upload(str(library))
+        device = remote.cpu(0)
+        vm = relax.VirtualMachine(remote.load_module(library.name), device)
+        vm.set_input("main", tvm.runtime.tensor(data, device=device))
+        timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
+        cost_s = timer("main").mean
+        return cost_s, vm.get_outputs("main").numpy()

@@ -1,0 +1,227 @@
+"""The log: one JSON object a line, only ever appended to, safe against a kill at any byte.
+
+A line is written with one `write`, then fsync. What a kill can leave is one torn line at the end:
+it is ignored when read, and the next writer starts on a new line. docs/tune.md has the format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import filelock
+
+from tuner.errors import UserError
+
+VERSION = 1
+# Every record begins so, which tells a torn line from a file that is no log.
+_START = b'{"v": '
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial: a config that was built, run, checked and timed on a board.
+
+    Attributes:
+        time: when the trial ended, ISO 8601, UTC.
+        network: the network it was measured for.
+        workload: `Conv2dWorkload.key`.
+        core: core type, e.g. "cortex-a17".
+        board: name, emulated, model, threads, fingerprint (all that decides a measured time).
+        schedule: name and version.
+        config: knob -> value.
+        costs_s: seconds of each timed run; empty after an error.
+        cycles: core cycles of the best run; None where the clock is not known.
+        error: kind and text, or None.
+        check: max_err and bound at the output element nearest to its bound, or None.
+        build_s, run_s: wall seconds spent on this host.
+        versions: tvm, llvm and this project.
+        unknown: fields of other versions, kept as they are.
+    """
+
+    time: str
+    network: str | None
+    workload: str
+    core: str
+    board: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    config: Mapping[str, int | str]
+    costs_s: tuple[float, ...] = ()
+    cycles: int | None = None
+    error: Mapping[str, str] | None = None
+    check: Mapping[str, float | None] | None = None
+    build_s: float = 0.0
+    run_s: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cost_s(self) -> float | None:
+        """Seconds of the best timed run, or None after an error."""
+        return min(self.costs_s) if self.error is None and self.costs_s else None
+
+    @property
+    def key(self) -> str:
+        """What was measured: equal for two records of the same config on the same board."""
+        return trial_key(self.workload, self.board["fingerprint"], self.schedule, self.config)
+
+    def to_json(self) -> str:
+        """Return the record as one line of JSON without a line end."""
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "unknown"}
+        optional = ("network", "cycles", "error")
+        present = {k: v for k, v in known.items() if v is not None or k not in optional}
+        return json.dumps({"v": VERSION, **present, **self.unknown}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Record:
+        """Build a record from a parsed line.
+
+        Raises:
+            KeyError, TypeError: the line lacks a field or is not an object.
+        """
+        known = {f.name for f in fields(cls)} - {"unknown"}
+        values = {name: value for name, value in document.items() if name in known}
+        values.setdefault("network", None)
+        values["costs_s"] = tuple(values["costs_s"])
+        unknown = {k: v for k, v in document.items() if k not in known and k != "v"}
+        return cls(**values, unknown=unknown)
+
+
+def trial_key(
+    workload: str, fingerprint: str, schedule: Mapping[str, Any], config: Mapping[str, int | str]
+) -> str:
+    """Return the text under which a trial's result is looked up."""
+    knobs = json.dumps(config, sort_keys=True)
+    return "|".join([workload, fingerprint, schedule["name"], str(schedule["version"]), knobs])
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of the log at `path`, in order; torn lines are left out.
+
+    Raises:
+        UserError: the file cannot be read, is no log, or is of a newer version.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read the log {path}: {error.strerror}", "name another file with --log"
+        ) from error
+    records = []
+    for number, line in enumerate(content.splitlines(), start=1):
+        record = _parse(path, number, line)
+        if record is not None:
+            records.append(record)
+    return records
+
+
+def _parse(path: Path, number: int, line: bytes) -> Record | None:
+    """Return the record on one line, or None for an empty or torn line."""
+    if not line:
+        return None
+    not_a_log = UserError(
+        f"line {number} of {path} is not a record of the tuner", "name another file with --log"
+    )
+    try:
+        document = json.loads(line)
+    except ValueError:
+        if line.startswith(_START) or _START.startswith(line):
+            return None
+        raise not_a_log from None
+    if not isinstance(document, dict) or not isinstance(document.get("v"), int):
+        raise not_a_log
+    if document["v"] > VERSION:
+        raise UserError(
+            f"line {number} of {path} was written by a newer tuner "
+            f"(format {document['v']}, this one reads up to {VERSION})",
+            "upgrade with `pip install --upgrade tvm-arm-schedules`, "
+            "or name another file with --log",
+        )
+    try:
+        return Record.from_json(document)
+    except (KeyError, TypeError):
+        raise not_a_log from None
+
+
+class Log:
+    """A log open for appending by this process alone; use as a context manager.
+
+    Raises:
+        UserError: the file cannot be read or written, or another tuner is writing it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, Record] = {}
+        self._lock = filelock.FileLock(f"{path}.lock")
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Log:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            self._file = self.path.open("ab")
+        except filelock.Timeout:
+            raise UserError(
+                f"another tuner is writing the log {self.path}",
+                "wait for it to end, or name another file with --log",
+            ) from None
+        except OSError as error:
+            self._lock.release()
+            raise _cannot_write(self.path, error) from error
+        try:
+            self._remember(read(self.path))
+            self._end_torn_line()
+        except UserError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._lock.release()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, key: str) -> Record | None:
+        """Return the record of the trial called `key` (see `trial_key`), if it was measured."""
+        return self._known.get(key)
+
+    def append(self, record: Record) -> None:
+        """Write `record` and wait until it is on the disk."""
+        self._write(record.to_json().encode() + b"\n")
+        self._remember([record])
+
+    def _remember(self, records: Iterable[Record]) -> None:
+        self._known.update({record.key: record for record in records})
+
+    def _end_torn_line(self) -> None:
+        size = self.path.stat().st_size
+        if size == 0:
+            return
+        with self.path.open("rb") as file:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                self._write(b"\n")
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None, "the log is open inside `with` only"
+        try:
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write the log {path}: {error.strerror}",
+        "free some space or allow writing, or name another file with --log",
+    )

@@ -1,0 +1,1 @@
+"""What the user sees: plan, progress, tables, JSON."""

@@ -1,0 +1,77 @@
+"""One progress bar for the network; the only module that knows tqdm."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from tuner.records import Record
+from tuner.report.units import format_time
+from tuner.tune import TaskSearch
+
+_logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """Shows each trial as it ends; use as a context manager.
+
+    Log messages printed meanwhile go above the bar. Without a terminal there is a line every
+    half minute instead of a moving bar.
+    """
+
+    _SECONDS_BETWEEN_LINES = 30
+
+    def __init__(self, trials: int, is_shown: bool, is_terminal: bool) -> None:
+        self._bar = tqdm(
+            total=trials,
+            unit="trial",
+            disable=not is_shown,
+            dynamic_ncols=True,
+            mininterval=0.1 if is_terminal else self._SECONDS_BETWEEN_LINES,
+            maxinterval=10 if is_terminal else self._SECONDS_BETWEEN_LINES,
+        )
+        self._redirect = logging_redirect_tqdm()
+        # Workload -> seconds of all its layers: with the hand-picked config, and the best.
+        self._start_s: dict[str, float] = {}
+        self._best_s: dict[str, float] = {}
+        self._failed = 0
+
+    def __enter__(self) -> Progress:
+        self._redirect.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        self._redirect.__exit__(kind, error, trace)
+
+    def on_record(self, search: TaskSearch, record: Record, is_new: bool) -> None:
+        """Count a trial and show the sum of the best layers so far."""
+        if record.cost_s is not None:
+            cost_s = record.cost_s * search.task.count
+            best_s = self._best_s.get(record.workload, cost_s)
+            self._start_s.setdefault(record.workload, cost_s)
+            self._best_s[record.workload] = min(cost_s, best_s)
+        elif is_new and record.error is not None:
+            self._failed += 1
+            _logger.warning(
+                "%s: %s: %s",
+                search.task.name,
+                record.error["kind"],
+                record.error["text"].splitlines()[-1] if record.error["text"] else "",
+            )
+        self._bar.set_postfix_str(self._state(), refresh=False)
+        self._bar.update()
+
+    def _state(self) -> str:
+        best_s, start_s = sum(self._best_s.values()), sum(self._start_s.values())
+        gain = f", {start_s / best_s:.2f}x the start" if best_s else ""
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"layers {format_time(best_s)}{gain}{failed}"

@@ -1,0 +1,130 @@
+"""Terminal tables: the plan before, the layers and the network after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from schedules.hardware import Core
+
+from tuner.measure import BoardInfo
+from tuner.network_run import NetworkRun
+from tuner.report.units import format_cycles, format_time
+from tuner.tune import TaskSearch
+
+# Result -> its row in the network's table.
+_ROW_TITLES = {
+    "tvm_default": "TVM's default build",
+    "hand_picked": "hand-picked configs",
+    "tuned": "tuned",
+}
+
+
+def print_plan(console: Console, title: str, searches: Sequence[TaskSearch]) -> None:
+    """Show what is going to be tuned."""
+    total_macs = sum(s.task.macs for s in searches)
+    table = _table(f"Plan: {title}")
+    for column in ("layers", "convolution", "epilogue"):
+        table.add_column(column)
+    for column in ("count", "MMAC", "of all", "candidates"):
+        table.add_column(column, justify="right")
+    table.add_column("schedules")
+    for search in searches:
+        task = search.task
+        table.add_row(
+            task.name,
+            task.workload.describe(),
+            " + ".join(task.epilogue) or "-",
+            str(task.count),
+            f"{task.macs / 1e6:.1f}",
+            f"{task.macs / total_macs:.0%}",
+            str(len(search.space)),
+            ", ".join(search.space.schedules),
+        )
+    console.print(table)
+    layers = sum(s.task.count for s in searches)
+    console.print(
+        f"{layers} convolutions, {len(searches)} distinct, {total_macs / 1e6:.1f} MMAC",
+        highlight=False,
+    )
+
+
+def print_layers(
+    console: Console, searches: Sequence[TaskSearch], core: Core, board: BoardInfo
+) -> None:
+    """Show each distinct layer before and after, one call each, with cold weights."""
+    table = _table(f"Layers, one call each, weights not in cache {board.label}")
+    table.add_column("layers")
+    table.add_column("convolution")
+    for column in ("count", "hand-picked", "tuned", "gain"):
+        table.add_column(column, justify="right")
+    table.add_column("schedule")
+    table.add_column("of peak", justify="right")
+    for search in searches:
+        table.add_row(*_layer_cells(search, core, board))
+    console.print(table)
+    before_s = sum(s.default_cost_s for s in searches)
+    after_s = sum(s.cost_s for s in searches)
+    console.print(
+        f"Sum over all layers: {format_time(before_s)} -> {format_time(after_s)} {board.label}",
+        highlight=False,
+    )
+
+
+def _layer_cells(search: TaskSearch, core: Core, board: BoardInfo) -> list[str]:
+    task = search.task
+    cells = [task.name, task.workload.describe(), str(task.count)]
+    before_s = search.default.cost_s if search.default else None
+    cells.append(format_time(before_s) if before_s else "failed")
+    if search.best is None or search.best.cost_s is None:
+        return [*cells, "-", "-", "-", "-"]
+    best_s = search.best.cost_s
+    gain = f"{before_s / best_s:.2f}x" if before_s else "-"
+    schedule = search.best.schedule["name"]
+    peak = "-"
+    if search.best.cycles is not None:
+        flops_per_cycle = core.peak_flops_per_cycle * (board.threads or 1)
+        peak = f"{task.workload.flops / search.best.cycles / flops_per_cycle:.0%}"
+    return [*cells, format_time(best_s), gain, schedule, peak]
+
+
+def print_network(
+    console: Console,
+    title: str,
+    runs: Mapping[str, NetworkRun],
+    searches: Sequence[TaskSearch],
+    board: BoardInfo,
+) -> None:
+    """Show the whole network, end to end, three ways."""
+    threads = f", {board.threads} threads" if board.threads else ""
+    table = _table(f"{title} on {board.name}{threads}, end to end {board.label}")
+    table.add_column("build")
+    for column in ("cycles", "time", "speedup", "error"):
+        table.add_column(column, justify="right")
+    slowest_s = runs["tvm_default"].cost_s
+    for name, row_title in _ROW_TITLES.items():
+        run = runs[name]
+        table.add_row(
+            row_title,
+            format_cycles(run.cycles),
+            format_time(run.cost_s),
+            f"{slowest_s / run.cost_s:.2f}x",
+            f"{run.max_error:.1e}",
+        )
+    console.print(table)
+    layers_s = sum(s.cost_s for s in searches)
+    console.print(
+        f"The tuned convolutions alone sum to {format_time(layers_s)} {board.label}: each was "
+        "timed by itself with its weights out of cache; the network adds pooling, concatenation, "
+        "softmax and the calls between them.",
+        highlight=False,
+    )
+    console.print(
+        "Error: largest deviation from the float64 network, relative to its largest output.",
+        highlight=False,
+    )
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold")

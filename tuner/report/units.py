@@ -1,0 +1,15 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+
+def format_time(seconds: float) -> str:
+    """Format a duration in milliseconds: three digits that matter."""
+    milliseconds = seconds * 1e3
+    decimals = 1 if milliseconds >= 100 else 2 if milliseconds >= 10 else 3
+    return f"{milliseconds:.{decimals}f} ms"
+
+
+def format_cycles(cycles: int | None) -> str:
+    """Format a cycle count with thousands separators, or a dash where the clock is not known."""
+    return "-" if cycles is None else f"{cycles:,}"

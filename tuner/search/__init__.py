@@ -1,0 +1,7 @@
+"""Search strategies; each module that defines one is imported here, which registers it."""
+
+from tuner.search import random_search, xgb
+from tuner.search.base import Result, Strategy, create, names
+from tuner.search.candidate import Candidate, Space
+
+__all__ = ["Candidate", "Result", "Space", "Strategy", "create", "names", "random_search", "xgb"]

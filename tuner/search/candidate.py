@@ -1,0 +1,84 @@
+"""What the search chooses from: every config of every schedule that serves a workload."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from schedules.hardware import Core
+
+import schedules
+from schedules import Conv2dWorkload
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A schedule with one choice of all its knobs."""
+
+    schedule: str
+    version: int
+    config: Mapping[str, int | str]
+
+    @cached_property
+    def key(self) -> str:
+        """Text that is equal for equal candidates."""
+        return f"{self.schedule}@{self.version} {json.dumps(self.config, sort_keys=True)}"
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def distance(self, other: Candidate) -> int:
+        """Count the knobs in which two candidates differ; all of them across schedules."""
+        if self.schedule != other.schedule:
+            return len(self.config)
+        return sum(self.config[knob] != other.config[knob] for knob in self.config)
+
+
+class Space:
+    """The union of the knob spaces of all schedules that serve `workload` on `core`."""
+
+    def __init__(self, workload: Conv2dWorkload, core: Core) -> None:
+        self.workload = workload
+        self._core = core
+        self._spaces = [
+            (schedule, schedule.space(workload, core))
+            for schedule in schedules.find(workload, core)
+        ]
+
+    def __len__(self) -> int:
+        return sum(len(space) for _, space in self._spaces)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for schedule, space in self._spaces:
+            for config in space:
+                yield Candidate(schedule.name, schedule.version, config)
+
+    @property
+    def schedules(self) -> list[str]:
+        """Names of the schedules that compete, the best guess first."""
+        return [schedule.name for schedule, _ in self._spaces]
+
+    def defaults(self) -> list[Candidate]:
+        """Return the hand-picked candidate of each schedule, that of the best guess first."""
+        return [
+            Candidate(s.name, s.version, s.default(self.workload, self._core))
+            for s, _ in self._spaces
+        ]
+
+    def sample(self, rng: random.Random, n: int) -> list[Candidate]:
+        """Return up to `n` distinct candidates, drawn evenly from each schedule."""
+        share = -(-n // max(1, len(self._spaces)))
+        drawn = [
+            Candidate(schedule.name, schedule.version, config)
+            for schedule, space in self._spaces
+            for config in space.sample(rng, share)
+        ]
+        rng.shuffle(drawn)
+        return drawn[:n]
+
+    def features(self, candidate: Candidate) -> list[float]:
+        """Return the fixed-length description of `candidate` that the cost model reads."""
+        return schedules.features(self.workload, self._core, candidate.schedule, candidate.config)

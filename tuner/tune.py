@@ -1,0 +1,206 @@
+"""The whole job: network -> tasks -> (propose, build, measure, check, record, learn) -> configs."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Protocol
+
+import tvm
+from schedules.hardware import Core
+from tvm.target import codegen
+
+from tuner import budget, search
+from tuner.measure import BoardInfo, Measurer, Outcome, Trial
+from tuner.records import Log, Record, trial_key
+from tuner.search import Candidate, Result, Space
+from tuner.tasks import Task
+
+# The model is refitted between rounds; a round is large enough to keep all workers busy.
+_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user decides about a run."""
+
+    network: str
+    trials: int
+    seed: int
+    strategy: str
+
+
+class TaskSearch:
+    """A task with its candidates and what is known of them."""
+
+    def __init__(self, task: Task, core: Core) -> None:
+        self.task = task
+        self.space = Space(task.workload, core)
+        self.trials = 0
+        self.default: Record | None = None
+        self.best: Record | None = None
+
+    def take(self, record: Record) -> None:
+        """Count a trial; the first one is the hand-picked config."""
+        self.trials += 1
+        if self.trials == 1:
+            self.default = record
+        if record.cost_s is None:
+            return
+        if self.best is None or self.best.cost_s is None or record.cost_s < self.best.cost_s:
+            self.best = record
+
+    @property
+    def cost_s(self) -> float:
+        """Seconds of all layers of the task with the best config; 0 when none is known."""
+        return (self.best.cost_s or 0.0) * self.task.count if self.best else 0.0
+
+    @property
+    def default_cost_s(self) -> float:
+        """Seconds of all layers of the task with the hand-picked config; 0 when not known."""
+        return (self.default.cost_s or 0.0) * self.task.count if self.default else 0.0
+
+
+class Observer(Protocol):
+    """Is told how a run goes."""
+
+    def on_record(self, search: TaskSearch, record: Record, is_new: bool) -> None:
+        """Called for each trial, once its outcome is known."""
+
+
+def tune(
+    searches: Sequence[TaskSearch],
+    options: Options,
+    board: BoardInfo,
+    log: Log,
+    measurer: Measurer,
+    observer: Observer,
+) -> None:
+    """Spend the budget on `searches`, whose `best` it improves; every result goes to `log`.
+
+    What the log already knows is not measured again but taken from there, so that a run that was
+    interrupted goes the same way when it is repeated, only faster.
+    """
+    strategy = search.create(options.strategy, options.seed)
+    trials = _number(_batches(searches, options.trials, strategy))
+    for batch in trials:
+        records = _measure(batch, options, board, log, measurer, observer)
+        # In order of the trials, not of their ending: the result must not depend on timing.
+        for (task_search, _), record in zip(batch, records, strict=True):
+            task_search.take(record)
+        strategy.learn(
+            [
+                Result(task_search.space, trial.candidate, record.cost_s)
+                for (task_search, trial), record in zip(batch, records, strict=True)
+            ]
+        )
+
+
+def best_configs(searches: Sequence[TaskSearch]) -> dict[str, tuple[str, dict[str, int | str]]]:
+    """Return the best config of each task, as `schedules.using` takes them."""
+    return {
+        s.best.workload: (s.best.schedule["name"], dict(s.best.config)) for s in searches if s.best
+    }
+
+
+_Proposal = list[tuple[TaskSearch, Candidate]]
+_Batch = list[tuple[TaskSearch, Trial]]
+
+
+def _batches(
+    searches: Sequence[TaskSearch], trials: int, strategy: search.Strategy
+) -> Iterator[_Proposal]:
+    """Yield what to measure next: the hand-picked configs, then rounds of proposals."""
+    first = _hand_picked(searches)[:trials]
+    yield first
+    shares = budget.share(
+        trials - len(first),
+        weights=[s.cost_s for s in searches],
+        capacities=[len(s.space) - s.trials for s in searches],
+    )
+    for done in range(_ROUNDS):
+        proposal: _Proposal = []
+        for task_search, total in zip(searches, shares, strict=True):
+            size = total * (done + 1) // _ROUNDS - total * done // _ROUNDS
+            candidates = strategy.propose(task_search.space, size) if size else []
+            proposal += [(task_search, candidate) for candidate in candidates]
+        if proposal:
+            yield proposal
+
+
+def _hand_picked(searches: Sequence[TaskSearch]) -> _Proposal:
+    """Return the best guess of every task, then the defaults of the other schedules."""
+    defaults = [(s, s.space.defaults()) for s in searches]
+    best_guesses = [(s, candidates[0]) for s, candidates in defaults if candidates]
+    others = [(s, candidate) for s, candidates in defaults for candidate in candidates[1:]]
+    return best_guesses + others
+
+
+def _number(proposals: Iterator[_Proposal]) -> Iterator[_Batch]:
+    """Number the trials of a run."""
+    index = 0
+    for proposal in proposals:
+        batch = []
+        for task_search, candidate in proposal:
+            batch.append((task_search, Trial(index, task_search.task, candidate)))
+            index += 1
+        yield batch
+
+
+def _measure(
+    batch: _Batch,
+    options: Options,
+    board: BoardInfo,
+    log: Log,
+    measurer: Measurer,
+    observer: Observer,
+) -> list[Record]:
+    """Return the record of each trial of `batch`, from the log or from the board."""
+    by_index = {trial.index: task_search for task_search, trial in batch}
+    records: dict[int, Record] = {}
+    for task_search, trial in batch:
+        known = log.find(_key(trial, board))
+        if known is not None:
+            records[trial.index] = known
+            observer.on_record(task_search, known, is_new=False)
+    new_trials = [trial for _, trial in batch if trial.index not in records]
+    for trial, outcome in measurer.measure(new_trials):
+        record = _record(trial, outcome, options, board)
+        log.append(record)
+        records[trial.index] = record
+        observer.on_record(by_index[trial.index], record, is_new=True)
+    return [records[trial.index] for _, trial in batch]
+
+
+def _key(trial: Trial, board: BoardInfo) -> str:
+    candidate = trial.candidate
+    schedule = {"name": candidate.schedule, "version": candidate.version}
+    return trial_key(trial.task.workload.key, board.fingerprint, schedule, candidate.config)
+
+
+def _record(trial: Trial, outcome: Outcome, options: Options, board: BoardInfo) -> Record:
+    return Record(
+        time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        network=options.network,
+        workload=trial.task.workload.key,
+        core=board.core,
+        board=board.to_record(),
+        schedule={"name": trial.candidate.schedule, "version": trial.candidate.version},
+        config=dict(trial.candidate.config),
+        cycles=board.cycles(min(outcome.costs_s)) if outcome.costs_s else None,
+        versions=_versions(),
+        **asdict(outcome),
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    try:
+        project = importlib.metadata.version("tvm-arm-schedules")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout, not installed
+        project = "unknown"
+    llvm = str(codegen.llvm_version_major())
+    return {"tvm": tvm.__version__, "llvm": llvm, "project": project}
