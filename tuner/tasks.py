@@ -9,6 +9,7 @@ import tvm
 from tvm import relax
 
 from schedules import Conv2dWorkload
+from schedules.lowering.legalize import workload_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,19 @@ class Task:
 
 
 def extract(module: tvm.IRModule) -> list[Task]:
-    """Return the distinct convolutions of `module`'s main, in order of first appearance."""
+    """Return the distinct convolutions of `module`'s main, in order of first appearance.
+
+    Those of a layout or dtype that no schedule could serve are left out.
+    """
     bindings = [binding for block in module["main"].body.blocks for binding in block.bindings]
     users = _users(bindings)
     layers: dict[tuple[Conv2dWorkload, tuple[str, ...]], list[str]] = {}
     for binding in bindings:
-        if _operator(binding) == "relax.nn.conv2d":
-            task = (_workload(binding.value), _epilogue(binding, users))
+        if _operator(binding) != "relax.nn.conv2d":
+            continue
+        workload = workload_of(binding.value)
+        if workload is not None:
+            task = (workload, _epilogue(binding, users))
             layers.setdefault(task, []).append(binding.var.name)
     return [
         Task(workload, tuple(names), epilogue) for (workload, epilogue), names in layers.items()
@@ -69,26 +76,6 @@ def _users(bindings: list[relax.Binding]) -> dict[relax.Var, list[relax.Binding]
         for variable in relax.analysis.free_vars(binding.value):
             users[variable].append(binding)
     return users
-
-
-def _workload(call: relax.Call) -> Conv2dWorkload:
-    """Read a convolution's shape facts off its Relax call."""
-    n, ci, h, w = (int(size) for size in call.args[0].ty.shape)
-    co, _, kh, kw = (int(size) for size in call.args[1].ty.shape)
-    attributes = call.attrs
-    return Conv2dWorkload(
-        n=n,
-        ci=ci,
-        h=h,
-        w=w,
-        co=co,
-        kh=kh,
-        kw=kw,
-        stride=tuple(int(step) for step in attributes.strides),
-        padding=tuple(int(pad) for pad in attributes.padding),
-        dilation=tuple(int(step) for step in attributes.dilation),
-        groups=int(attributes.groups),
-    )
 
 
 def _epilogue(

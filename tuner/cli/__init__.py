@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Sequence
 
@@ -22,8 +23,16 @@ class _DefaultVerb(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+            _refuse_slip(args[0], list(self.commands))
             args = ["tune", *args]
         return super().parse_args(ctx, args)
+
+
+def _refuse_slip(word: str, verbs: Sequence[str]) -> None:
+    """Raise a `UserError` if `word`, which is no verb, looks like one."""
+    close = difflib.get_close_matches(word, verbs, n=1, cutoff=0.75)
+    if close:
+        raise UserError(f"unknown verb {word!r}", f"did you mean `python -m tuner {close[0]}`?")
 
 
 @click.group(cls=_DefaultVerb, context_settings={"max_content_width": 100})

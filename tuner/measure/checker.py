@@ -45,10 +45,11 @@ def problem(workload: Conv2dWorkload, epilogue: tuple[str, ...]) -> Problem:
     Values are random: zeros would hide wrong indices, and some cores compute faster on them.
     """
     rng = np.random.default_rng(zlib.crc32(workload.key.encode()))
-    data = rng.standard_normal((workload.n, workload.ci, workload.h, workload.w))
-    weight = rng.standard_normal(workload.weight_shape)
-    bias = rng.standard_normal((1, workload.co, 1, 1))
-    data, weight, bias = (array.astype(np.float32) for array in (data, weight, bias))
+    data_shape = (workload.n, workload.ci, workload.h, workload.w)
+    data, weight, bias = (
+        rng.standard_normal(shape, dtype=np.float32)
+        for shape in (data_shape, workload.weight_shape, (1, workload.co, 1, 1))
+    )
     geometry = (workload.stride, workload.padding, workload.dilation, workload.groups)
     expected = reference.conv2d(data, weight, *geometry)
     magnitude = reference.conv2d(np.abs(data), np.abs(weight), *geometry)

@@ -1,0 +1,148 @@
+"""Bad input is one line with the fix and exit code 2; `--json` is one object."""
+
+import socket
+
+import click
+import pytest
+
+from tuner import cli
+from tuner.records import Log
+
+
+def _run(capsys, *arguments) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error of a command."""
+    try:
+        cli.main(list(arguments))
+        code = 0
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def _unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _assert_refused(result, *phrases):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1
+    for phrase in phrases:
+        assert phrase in err
+
+
+@pytest.mark.parametrize(
+    "arguments,phrases",
+    [
+        (["sqeezenet", "--target", "cortex-a17"], ["did you mean 'squeezenet'"]),
+        (["squeezenet", "--target", "cortex-a71"], ["cortex-a71", "cortex-a17"]),
+        (["squeezenet", "--target", "rk3299"], ["rk3299", "rk3288"]),
+        (["squeezenet"], ["--target"]),
+        (["squeezenet", "--target", "cortex-a17", "--trials", "0"], ["--trials", "0"]),
+        (["squeezenet", "--target", "cortex-a17", "--trials", "many"], ["--trials", "many"]),
+        (["squeezenet", "--target", "cortex-a17", "--strategy", "xgbb"], ["xgb", "random"]),
+        (["squeezenet", "--target", "cortex-a17", "--tirals", "9"], ["--tirals", "--trials"]),
+        (["squeezenet", "--target", "cortex-a17", "--host", "pi"], ["--port is missing"]),
+        (["squeezenet", "--target", "cortex-a17", "--port", "9"], ["--host is missing"]),
+        (["doctor", "--target", "cortex-a71"], ["cortex-a17"]),
+        (["doctor"], ["--target"]),
+        (["serve", "rk3299", "--port", "9090"], ["rk3288"]),
+        (["serve", "rk3288", "--port", "99999"], ["--port"]),
+        (["serve", "rk3288"], ["--port"]),
+    ],
+)
+def test_bad_input_is_one_line_with_the_fix(capsys, arguments, phrases):
+    _assert_refused(_run(capsys, *arguments), *phrases)
+
+
+def test_a_slip_of_a_verb_names_the_verb(capsys):
+    _assert_refused(_run(capsys, "docter", "--target", "cortex-a17"), "doctor")
+
+
+def test_an_unreachable_board(capsys, tmp_path):
+    address = ["--host", "127.0.0.1", "--port", str(_unused_port())]
+    log = ["--log", str(tmp_path / "log.jsonl")]
+    command = ["squeezenet", "--target", "cortex-a17", *address, *log]
+    _assert_refused(_run(capsys, *command), "no board answers", "--port")
+
+
+def test_a_port_that_is_taken(capsys):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        _assert_refused(_run(capsys, "serve", "rk3288", "--port", str(port)), str(port))
+
+
+@pytest.mark.parametrize("content", ["no record\n", '{"v": 99, "workload": "x"}\n'])
+def test_a_log_that_cannot_be_used(capsys, tmp_path, content):
+    path = tmp_path / "log.jsonl"
+    path.write_text(content)
+    command = ["squeezenet", "--target", "cortex-a17", "--log", str(path)]
+    _assert_refused(_run(capsys, *command), "line 1", "--log")
+
+
+def test_a_log_that_another_tuner_writes(capsys, tmp_path):
+    path = tmp_path / "log.jsonl"
+    with Log(path):
+        command = ["squeezenet", "--target", "cortex-a17", "--log", str(path)]
+        _assert_refused(_run(capsys, *command), "another tuner", "--log")
+
+
+def test_a_log_in_a_place_that_is_no_folder(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    command = ["squeezenet", "--target", "rk3288", "--log", str(tmp_path / "file" / "log.jsonl")]
+    _assert_refused(_run(capsys, *command), "--log")
+
+
+def test_no_qemu(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("TVM_ARM_QEMU_DIR", raising=False)
+    command = ["squeezenet", "--target", "cortex-a17", "--log", str(tmp_path / "log.jsonl")]
+    _assert_refused(_run(capsys, *command), "apt-get install")
+
+
+def test_doctor_names_the_step_that_fails(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("TVM_ARM_QEMU_DIR", raising=False)
+    code, out, _ = _run(capsys, "doctor", "--target", "cortex-a17")
+    assert code == 2
+    last = out.splitlines()[-1]
+    assert last.startswith("FAIL ") and "apt-get install" in last
+
+
+def test_ctrl_c_prints_the_command_that_continues(capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuner.cli.tune.resolve_board", interrupt)
+    monkeypatch.setattr("sys.argv", ["tuner", "squeezenet", "--target", "cortex-a17"])
+    code, _, err = _run(capsys, "squeezenet", "--target", "cortex-a17")
+    assert code == 130
+    assert "python -m tuner squeezenet --target cortex-a17" in err
+
+
+def test_boards_lists_every_board(capsys):
+    code, out, _ = _run(capsys, "boards")
+    assert code == 0
+    for name in ("rk3288", "rasp3b-64", "rpi4", "cortex-a17"):
+        assert name in out
+
+
+@pytest.mark.parametrize("verb", [None, *cli.command_line.commands])
+def test_every_verb_explains_itself(capsys, verb):
+    code, out, _ = _run(capsys, *([verb] if verb else []), "--help")
+    assert code == 0
+    assert "Usage: python -m tuner" in click.unstyle(out)
+
+
+@pytest.mark.board
+def test_doctor_finds_all_well(capsys):
+    code, out, _ = _run(capsys, "doctor", "--target", "cortex-a17")
+    assert code == 0
+    assert all(line.startswith("ok ") for line in out.splitlines())
+    assert "emulated" in out.splitlines()[-1]
