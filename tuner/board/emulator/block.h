@@ -1,0 +1,55 @@
+/* A translated block of guest code, with everything the model needs of it worked out once. */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#include "parameters.h"
+
+enum { BRANCH_HISTORY = 256, MEMO_ENTRIES = 16 };
+
+struct uop {
+  uint8_t pipes;
+  uint8_t cycles;
+};
+
+struct timed_instruction {
+  uint8_t class;
+  uint8_t source_count, destination_count, uop_count;
+  int8_t accumulator, writeback;
+  uint8_t latency, addend_latency;
+  uint8_t is_store;
+  uint8_t is_vector_load;
+  uint8_t issues_alone; /* in-order cores: number of cycles nothing else issues; 0: no rule */
+  struct uop uops[2 * MAX_UOPS];
+  uint8_t sources[MAX_REGISTERS];
+  uint8_t destinations[MAX_REGISTERS];
+};
+
+/* What running the block from one pipeline state did: exact, hence reusable. */
+struct memo_entry {
+  uint32_t generation;
+  uint32_t state, next_state;
+  uint32_t outcome;
+  uint32_t cycles;
+};
+
+struct block {
+  uint64_t address, end;
+  int count;
+  int undecoded;
+  int has_branch, is_conditional;
+  struct timed_instruction *instructions;
+
+  uint32_t branch_epoch;
+  uint8_t history;
+  uint8_t counters[BRANCH_HISTORY];
+
+  struct memo_entry memo[MEMO_ENTRIES];
+
+  uint64_t executions, cycles; /* for the profile */
+  char *text;                  /* disassembly, kept for the profile only */
+  struct block *next;          /* list of all blocks, for the profile only */
+};
+
+void time_instruction(const struct instruction *decoded, struct timed_instruction *out);
+
+#endif

@@ -1,0 +1,128 @@
+/* The plugin's entry and QEMU's callbacks.
+ *
+ *   qemu-arm -plugin libemulator.so,params=FILE[,memo=off][,report=on][,profile=FILE] program
+ *
+ * Guest threads do not exist here: the server runs the tasks of a parallel loop one after the
+ * other (guest_calls.h), so no callback needs a lock. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "counters.h"
+#include "guest_calls.h"
+#include "memo.h"
+#include "memory.h"
+#include "qemu_plugin.h"
+#include "region.h"
+#include "report.h"
+
+QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
+                                           char **argv);
+
+static enum isa isa;
+static int want_report;
+static const char *profile_path;
+
+static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+                      void *instruction) {
+  (void)vcpu;
+  if (!region_active) return;
+  counters.l1d_accesses++;
+  memory_access(address, (int)(intptr_t)instruction, qemu_plugin_mem_is_store(info));
+}
+
+static void on_block(unsigned vcpu, void *block) {
+  (void)vcpu;
+  if (region_active) region_block(block);
+}
+
+static void on_system_call(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t a1,
+                           uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6,
+                           uint64_t a7, uint64_t a8) {
+  (void)id, (void)vcpu, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
+  if (number == GUEST_CALL_NUMBER) region_guest_call(isa == ISA_A64, a1, a2, a3);
+}
+
+static int accesses_memory(const struct instruction *decoded) {
+  return (decoded->class >= CLASS_LOAD && decoded->class <= CLASS_VSTORE) ||
+         decoded->class == CLASS_UNKNOWN;
+}
+
+static void append_text(struct block *block, const char *text) {
+  size_t old = block->text ? strlen(block->text) : 0, added = strlen(text);
+  block->text = realloc(block->text, old + added + 4);
+  memcpy(block->text + old, "  ", 2);
+  memcpy(block->text + old + 2, text, added);
+  memcpy(block->text + old + 2 + added, "\n", 2);
+}
+
+static void translate_instruction(struct block *block, int index, struct qemu_plugin_insn *insn) {
+  struct instruction decoded;
+  char *text = qemu_plugin_insn_disas(insn);
+  if (!decode(isa, text ? text : "", &decoded)) {
+    block->undecoded++;
+    report_undecoded(text ? text : "?");
+  }
+  if (profile_path) append_text(block, text ? text : "?");
+  free(text);
+  time_instruction(&decoded, &block->instructions[index]);
+  if (accesses_memory(&decoded))
+    qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS,
+                                     QEMU_PLUGIN_MEM_RW, (void *)(intptr_t)index);
+  if (index + 1 == block->count) {
+    block->end = qemu_plugin_insn_vaddr(insn) + qemu_plugin_insn_size(insn);
+    block->has_branch = decoded.is_branch;
+    block->is_conditional = decoded.is_conditional;
+  }
+}
+
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+  (void)id;
+  struct block *block = calloc(1, sizeof *block);
+  block->address = qemu_plugin_tb_vaddr(tb);
+  block->count = (int)qemu_plugin_tb_n_insns(tb);
+  block->instructions = calloc((size_t)block->count, sizeof *block->instructions);
+  for (int i = 0; i < block->count; i++)
+    translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i));
+  if (profile_path) report_keep_block(block);
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
+}
+
+static void on_exit_of_guest(qemu_plugin_id_t id, void *unused) {
+  (void)id, (void)unused;
+  if (want_report) report_print_undecoded();
+  if (profile_path) report_write_profile(profile_path);
+}
+
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
+  const char *parameter_path = 0;
+  int use_memo = 1;
+  for (int i = 0; i < argc; i++) {
+    if (!strncmp(argv[i], "params=", 7)) parameter_path = argv[i] + 7;
+    else if (!strncmp(argv[i], "profile=", 8)) profile_path = strdup(argv[i] + 8);
+    else if (!strcmp(argv[i], "memo=off")) use_memo = 0;
+    else if (!strcmp(argv[i], "memo=on")) use_memo = 1;
+    else if (!strcmp(argv[i], "report=on")) want_report = 1;
+    else if (!strcmp(argv[i], "report=off")) want_report = 0;
+    else {
+      fprintf(stderr, "emulator: unknown option %s\n", argv[i]);
+      return -1;
+    }
+  }
+  if (!parameter_path) {
+    fprintf(stderr, "emulator: option params=FILE is missing\n");
+    return -1;
+  }
+  if (!read_parameters(parameter_path)) return -1;
+  isa = strcmp(info->target_name, "aarch64") ? ISA_A32 : ISA_A64;
+  const struct pipeline *pipeline =
+      parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
+  memory_create();
+  memo_create(pipeline, use_memo);
+  region_create(pipeline);
+  qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+  qemu_plugin_register_vcpu_syscall_cb(id, on_system_call);
+  qemu_plugin_register_atexit_cb(id, on_exit_of_guest, 0);
+  return 0;
+}

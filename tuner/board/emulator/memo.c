@@ -1,0 +1,110 @@
+#include "memo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+enum { MAX_STATES = 1 << 14, HASH_SLOTS = 4 * MAX_STATES };
+
+/* After a miss, states rarely repeat for a while: packing them costs more than it saves. */
+enum { BLOCKS_WITHOUT_MEMO_AFTER_MISS = 4 };
+
+static const struct pipeline *pipeline;
+static int enabled;
+static uint8_t (*states)[MAX_PACKED]; /* number 0 means "not numbered" */
+static size_t *lengths;
+static uint32_t *hash_table;
+static uint32_t state_count, generation = 1;
+static uint32_t current_state; /* 0: the pipeline's own state is the valid one */
+static int cooldown;
+
+void memo_create(const struct pipeline *used_pipeline, int use_memo) {
+  pipeline = used_pipeline;
+  enabled = use_memo;
+  states = calloc(MAX_STATES, sizeof *states);
+  lengths = calloc(MAX_STATES, sizeof *lengths);
+  hash_table = calloc(HASH_SLOTS, sizeof *hash_table);
+}
+
+static uint32_t hash_of(const uint8_t *bytes, size_t length) {
+  uint64_t hash = 1469598103934665603ull, word;
+  for (size_t i = 0; i < length; i += sizeof word) {
+    memcpy(&word, bytes + i, sizeof word);
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
+    hash ^= hash >> 29;
+  }
+  return (uint32_t)hash;
+}
+
+static void forget_all(void) {
+  memset(hash_table, 0, HASH_SLOTS * sizeof *hash_table);
+  state_count = 0;
+  generation++;
+}
+
+/* The number of the pipeline's present state, or 0 if it cannot be packed. */
+static uint32_t number_state(void) {
+  uint8_t packed[MAX_PACKED];
+  size_t length = pipeline->pack(packed);
+  if (!length) return 0;
+  uint32_t slot = hash_of(packed, length) % HASH_SLOTS;
+  for (; hash_table[slot]; slot = (slot + 1) % HASH_SLOTS) {
+    uint32_t number = hash_table[slot];
+    if (lengths[number] == length && !memcmp(states[number], packed, length)) return number;
+  }
+  if (state_count == MAX_STATES - 1) {
+    forget_all();
+    slot = hash_of(packed, length) % HASH_SLOTS;
+  }
+  uint32_t number = ++state_count;
+  memcpy(states[number], packed, length);
+  lengths[number] = length;
+  hash_table[slot] = number;
+  return number;
+}
+
+void memo_sync(void) {
+  if (current_state) pipeline->unpack(states[current_state]);
+  current_state = 0;
+}
+
+static void run_in_full(struct block *block, int taken, int penalty) {
+  pipeline->run(block);
+  if (block->has_branch) pipeline->redirect(taken, penalty);
+}
+
+void memo_run(struct block *block, int taken, int penalty) {
+  if (!enabled || memory_event_count || cooldown) {
+    if (memory_event_count) cooldown = BLOCKS_WITHOUT_MEMO_AFTER_MISS;
+    else if (cooldown) cooldown--;
+    memo_sync();
+    run_in_full(block, taken, penalty);
+    return;
+  }
+  uint32_t state = current_state ? current_state : number_state();
+  if (!state) {
+    run_in_full(block, taken, penalty);
+    return;
+  }
+  uint32_t outcome = (uint32_t)taken | (penalty ? 2u : 0u);
+  struct memo_entry *entry = &block->memo[(state * 2 + outcome) % MEMO_ENTRIES];
+  if (entry->generation == generation && entry->state == state && entry->outcome == outcome) {
+    *pipeline_clock += entry->cycles;
+    current_state = entry->next_state;
+    return;
+  }
+  int64_t start = *pipeline_clock;
+  current_state = state;
+  memo_sync();
+  run_in_full(block, taken, penalty);
+  uint32_t state_generation = generation;
+  current_state = number_state();
+  /* Numbering may have started a new generation, in which "state" means nothing. */
+  if (!current_state || generation != state_generation) return;
+  *entry = (struct memo_entry){.generation = generation,
+                               .state = state,
+                               .next_state = current_state,
+                               .outcome = outcome,
+                               .cycles = (uint32_t)(*pipeline_clock - start)};
+}

@@ -1,0 +1,250 @@
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "counters.h"
+#include "pipeline.h"
+#include "prefetch.h"
+
+struct l2_state {
+  uint64_t tag[MAX_L2_WAYS];
+  uint8_t dirty[MAX_L2_WAYS];
+};
+
+/* Consecutive lines missed by stores: after enough of them a core stops fetching what it will
+ * overwrite anyway. */
+struct store_stream {
+  uint64_t last;
+  int length;
+};
+
+struct event memory_events[MAX_EVENTS];
+int memory_event_count;
+struct line_state *memory_l1;
+uint64_t memory_l1_mask;
+
+static struct line_state *l1[MAX_CORES];
+static struct store_stream store_streams[MAX_CORES];
+static struct l2_state *l2;
+static uint64_t l2_mask;
+static int current_core;
+static int64_t bus_free;
+static int64_t miss_slots[MAX_MSHRS]; /* when each outstanding miss completes, a ring */
+static unsigned next_slot;
+
+static const uint64_t no_line = ~0ull;
+
+void memory_create(void) {
+  uint64_t l1_sets = (uint64_t)(parameters.l1d_bytes / LINE_BYTES / parameters.l1d_ways);
+  uint64_t l2_sets = (uint64_t)(parameters.l2_bytes / LINE_BYTES / parameters.l2_ways);
+  memory_l1_mask = l1_sets - 1;
+  l2_mask = l2_sets - 1;
+  for (int core = 0; core < parameters.cores; core++) l1[core] = calloc(l1_sets, sizeof **l1);
+  l2 = calloc(l2_sets, sizeof *l2);
+  memory_l1 = l1[0];
+  memory_flush();
+}
+
+void memory_flush(void) {
+  for (int core = 0; core < parameters.cores; core++) {
+    for (uint64_t set = 0; set <= memory_l1_mask; set++) {
+      memset(&l1[core][set], 0, sizeof l1[core][set]);
+      for (int way = 0; way < MAX_L1_WAYS; way++) l1[core][set].tag[way] = no_line;
+    }
+  }
+  for (uint64_t set = 0; set <= l2_mask; set++) {
+    memset(&l2[set], 0, sizeof l2[set]);
+    for (int way = 0; way < MAX_L2_WAYS; way++) l2[set].tag[way] = no_line;
+  }
+  memory_settle();
+}
+
+void memory_settle(void) {
+  for (int core = 0; core < parameters.cores; core++)
+    for (uint64_t set = 0; set <= memory_l1_mask; set++)
+      memset(l1[core][set].ready, 0, sizeof l1[core][set].ready);
+  for (int core = 0; core < MAX_CORES; core++)
+    store_streams[core] = (struct store_stream){.last = no_line, .length = 0};
+  memory_event_count = 0;
+  prefetch_reset();
+  memory_select_core(0, 0);
+}
+
+void memory_select_core(int core, int64_t now) {
+  current_core = core;
+  memory_l1 = l1[core];
+  bus_free = now;
+  memset(miss_slots, 0, sizeof miss_slots);
+  next_slot = 0;
+  prefetch_select_core(core);
+}
+
+int64_t memory_bus_free(void) { return bus_free; }
+
+/* One line over the memory bus, not before t; returns when its transfer starts. */
+static int64_t take_bus(int64_t t) {
+  int64_t start = bus_free > t ? bus_free : t;
+  bus_free = start + parameters.dram_line_cycles;
+  counters.dram_lines++;
+  return start;
+}
+
+/* The least recently used way; the remainder tells the compiler what the reader of the file
+ * checked. */
+static int last_way(int ways, int limit) { return (int)((unsigned)(ways - 1) % (unsigned)limit); }
+
+static void l2_move_to_front(struct l2_state *set, int way) {
+  uint64_t tag = set->tag[way];
+  uint8_t dirty = set->dirty[way];
+  for (; way > 0; way--) {
+    set->tag[way] = set->tag[way - 1];
+    set->dirty[way] = set->dirty[way - 1];
+  }
+  set->tag[0] = tag;
+  set->dirty[0] = dirty;
+}
+
+/* Returns whether the line was there; it is the most recent one of its set afterwards. */
+static int l2_access(uint64_t line, int64_t t) {
+  struct l2_state *set = &l2[line & l2_mask];
+  for (int way = 0; way < parameters.l2_ways; way++) {
+    if (set->tag[way] != line) continue;
+    l2_move_to_front(set, way);
+    return 1;
+  }
+  int victim = last_way(parameters.l2_ways, MAX_L2_WAYS);
+  if (set->dirty[victim]) take_bus(t);
+  set->tag[victim] = line;
+  set->dirty[victim] = 0;
+  l2_move_to_front(set, victim);
+  return 0;
+}
+
+static void write_back(uint64_t line, int64_t t) {
+  struct l2_state *set = &l2[line & l2_mask];
+  for (int way = 0; way < parameters.l2_ways; way++) {
+    if (set->tag[way] != line) continue;
+    set->dirty[way] = 1;
+    return;
+  }
+  take_bus(t);
+}
+
+static void l1_move_to_front(struct line_state *set, int way) {
+  uint64_t tag = set->tag[way];
+  int64_t ready = set->ready[way];
+  uint8_t dirty = set->dirty[way];
+  for (; way > 0; way--) {
+    set->tag[way] = set->tag[way - 1];
+    set->ready[way] = set->ready[way - 1];
+    set->dirty[way] = set->dirty[way - 1];
+  }
+  set->tag[0] = tag;
+  set->ready[0] = ready;
+  set->dirty[0] = dirty;
+}
+
+static void l1_insert(uint64_t line, int64_t ready, int dirty, int64_t t) {
+  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  int victim = last_way(parameters.l1d_ways, MAX_L1_WAYS);
+  if (set->dirty[victim]) write_back(set->tag[victim], t);
+  set->tag[victim] = line;
+  set->ready[victim] = ready;
+  set->dirty[victim] = (uint8_t)dirty;
+  l1_move_to_front(set, victim);
+}
+
+static int l1_way(const struct line_state *set, uint64_t line) {
+  for (int way = 0; way < parameters.l1d_ways; way++)
+    if (set->tag[way] == line) return way;
+  return -1;
+}
+
+/* A core that writes a line takes it away from the others. */
+static void invalidate_elsewhere(uint64_t line) {
+  for (int core = 0; core < parameters.cores; core++) {
+    if (core == current_core) continue;
+    struct line_state *set = &l1[core][line & memory_l1_mask];
+    int way = l1_way(set, line);
+    if (way < 0) continue;
+    set->tag[way] = no_line;
+    set->ready[way] = 0;
+    set->dirty[way] = 0;
+  }
+}
+
+int memory_prefetch(uint64_t line, int64_t t) {
+  if (l1_way(&memory_l1[line & memory_l1_mask], line) >= 0) return 0;
+  counters.prefetches++;
+  int64_t ready = t + parameters.l2_cycles;
+  if (!l2_access(line, t)) {
+    counters.l2_misses++;
+    ready = take_bus(t) + parameters.dram_cycles;
+  }
+  l1_insert(line, ready, 0, t);
+  return 1;
+}
+
+static void add_event(int instruction, enum event_kind kind, int64_t ready) {
+  if (memory_event_count == MAX_EVENTS) return;
+  memory_events[memory_event_count++] =
+      (struct event){.instruction = instruction, .kind = kind, .ready = ready};
+}
+
+/* Whether this store miss belongs to a run of lines that are overwritten whole. */
+static int extends_store_stream(uint64_t line) {
+  struct store_stream *stream = &store_streams[current_core];
+  stream->length = line == stream->last + 1 ? stream->length + 1 : 0;
+  stream->last = line;
+  return parameters.write_stream_lines && stream->length >= parameters.write_stream_lines;
+}
+
+void memory_miss(uint64_t line, int instruction, int is_store) {
+  int64_t t = *pipeline_clock;
+  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  int way = l1_way(set, line);
+  if (is_store && (way < 0 || !set->dirty[way])) invalidate_elsewhere(line);
+  if (way >= 0) {
+    int64_t ready = set->ready[way];
+    set->ready[way] = 0;
+    set->dirty[way] |= (uint8_t)is_store;
+    l1_move_to_front(set, way);
+    if (!ready) return;
+    if (ready > t && !is_store) add_event(instruction, EVENT_READY_AT, ready);
+    prefetch_train(line, t);
+    return;
+  }
+  counters.l1d_misses++;
+  int in_l2 = l2_access(line, t);
+  if (!in_l2) counters.l2_misses++;
+  if (is_store) {
+    int streams = extends_store_stream(line);
+    l1_insert(line, 0, 1, t);
+    if (!in_l2 && !streams) add_event(instruction, EVENT_STORE, 0);
+  } else {
+    l1_insert(line, t + (in_l2 ? parameters.l2_cycles : parameters.dram_cycles), 0, t);
+    add_event(instruction, in_l2 ? EVENT_L2 : EVENT_DRAM, 0);
+  }
+  prefetch_train(line, t);
+}
+
+void memory_preload(uint64_t address, uint64_t bytes) {
+  for (uint64_t line = address / LINE_BYTES; line * LINE_BYTES < address + bytes; line++) {
+    l2_access(line, 0);
+    write_back(line, 0);
+  }
+}
+
+int64_t memory_resolve(const struct event *event, int64_t issue) {
+  if (event->kind == EVENT_READY_AT) return event->ready;
+  if (event->kind == EVENT_STORE) {
+    take_bus(issue);
+    return bus_free - (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
+  }
+  int64_t *slot = &miss_slots[next_slot++ % (unsigned)parameters.mshrs];
+  int64_t start = *slot > issue ? *slot : issue;
+  if (event->kind == EVENT_L2) *slot = start + parameters.l2_cycles;
+  else *slot = take_bus(start) + parameters.dram_cycles;
+  return *slot;
+}
