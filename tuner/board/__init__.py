@@ -1,0 +1,1 @@
+"""The embedded board: the RPC server for ARM boards, and the emulator it runs on without one."""

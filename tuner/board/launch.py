@@ -1,0 +1,205 @@
+"""Starts and stops embedded boards: the RPC server under QEMU with the emulator plugin."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schedules.hardware import Board
+from tuner.board import build
+from tuner.board.emulator import params
+from tuner.errors import UserError
+
+if TYPE_CHECKING:
+    from tvm.rpc import RPCSession
+
+# The CPU only bounds which instructions exist, and is what libc's memcpy is chosen by; time comes
+# from the plugin. Fixed, so that the same binary always takes the same paths.
+_QEMU = {
+    "armv7": ("qemu-arm", "cortex-a15"),
+    "aarch64": ("qemu-aarch64", "cortex-a72"),
+}
+_START_SECONDS = 20.0
+_STOP_SECONDS = 5.0
+# Sessions do not disturb each other's model time; one forgotten by its client must not block all.
+_SESSIONS = 8
+
+
+def find_qemu(isa: str) -> Path:
+    """QEMU's user-mode emulator for `isa`, in TVM_ARM_QEMU_DIR or on the PATH.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    name, _ = _QEMU[isa]
+    folder = os.environ.get("TVM_ARM_QEMU_DIR")
+    for candidate in (name, f"{name}-static"):
+        if path := shutil.which(candidate, path=folder):
+            return Path(path)
+    where = f"in TVM_ARM_QEMU_DIR={folder}" if folder else "on the PATH"
+    raise UserError(f"{name} is not {where}", "apt-get install qemu-user")
+
+
+class EmulatedBoard:
+    """A running embedded board, on which any TVM RPC client can open sessions.
+
+    Use it as a context manager. It ends with this process, however this process ends.
+
+    Attributes:
+        board: what is emulated.
+        host, port: where the RPC server listens.
+        threads: cores that parallel loops use.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        port: int = 0,
+        threads: int | None = None,
+        host: str = "127.0.0.1",
+        progress: bool = True,
+    ) -> None:
+        """Builds what is missing and starts the board.
+
+        Args:
+            board: from `schedules.hardware.board`.
+            port: to listen on; 0 picks a free one.
+            threads: at most the board's cores, which is the default.
+            host: numeric address to listen on. RPC runs any code a client sends.
+            progress: show a bar while building.
+
+        Raises:
+            UserError: a tool is missing, the build failed, the port is in use.
+        """
+        self.board = board
+        self.host = host
+        self.threads = min(threads or board.cores, board.cores)
+        qemu = find_qemu(board.core.isa)
+        server = build.server_binary(board.core.isa, progress)
+        plugin = build.emulator_plugin(progress)
+        self._folder = Path(tempfile.mkdtemp(prefix="tvm-arm-board-"))
+        self._log_path = self._folder / "server.log"
+        try:
+            parameters = self._folder / "parameters.txt"
+            params.write(board, parameters, self.threads)
+            self._process = self._start(qemu, server, plugin, parameters, port)
+            self.port = self._wait_until_listening()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(
+        self, qemu: Path, server: Path, plugin: Path, parameters: Path, port: int
+    ) -> subprocess.Popen[str]:
+        _, cpu = _QEMU[self.board.core.isa]
+        # Every argument and variable the guest sees has a fixed length, and its paths are
+        # relative: their bytes lie on its stack and heap and would shift what comes after.
+        guest = [
+            *("--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
+            *("--sessions", str(_SESSIONS), "--exit-with", f"{os.getpid():010d}"),
+        ]
+        plugin_option = f"{plugin},params={parameters}"
+        with self._log_path.open("wb") as log:
+            return subprocess.Popen(
+                [qemu, "-0", "tvm_rpc_server", "-cpu", cpu, "-plugin", plugin_option, server]
+                + guest,
+                cwd=self._folder,
+                env={"TVM_NUM_THREADS": f"{self.threads:03d}"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C is ours to handle: sessions end in order
+            )
+
+    def _wait_until_listening(self) -> int:
+        """The port, from the server's first line."""
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + _START_SECONDS
+        ready, _, _ = select.select([self._process.stdout], [], [], _START_SECONDS)
+        line = self._process.stdout.readline() if ready else ""
+        if line.startswith("listening on "):
+            return int(line.rsplit(":", 1)[1])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        reason = self.log.strip() or "it gave no message"
+        in_use = "already in use" in reason
+        raise UserError(
+            f"the emulated board {self.board.name} did not start: {reason.splitlines()[-1]}",
+            "choose another --port (0 picks a free one)"
+            if in_use
+            else "run python -m tuner doctor",
+        )
+
+    @property
+    def log(self) -> str:
+        """The end of what the server and QEMU wrote to stderr, for messages."""
+        with contextlib.suppress(OSError):
+            return self._log_path.read_text(errors="replace")[-4000:]
+        return ""
+
+    @property
+    def running(self) -> bool:
+        """False after `stop`, or when QEMU died."""
+        return self._process.poll() is None
+
+    def connect(self, timeout_s: float = 0) -> RPCSession:
+        """Opens a session.
+
+        Args:
+            timeout_s: the server ends the session after that many seconds of wall time;
+                0 = its default, an hour.
+        """
+        from tvm import rpc  # importing TVM takes a second, which starting a board does not need
+
+        if not self.running:
+            raise UserError(
+                f"the emulated board {self.board.name} has stopped: {self.log[-200:].strip()}",
+                "start it again",
+            )
+        return rpc.connect(self.host, self.port, session_timeout=timeout_s)
+
+    def wait(self) -> int:
+        """Waits until the server ends by itself; returns its exit status."""
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the server and its sessions. May be called twice."""
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()  # its sessions follow: they watch their parent
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> EmulatedBoard:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+
+def serve(board: Board, host: str = "127.0.0.1", port: int = 9090) -> None:
+    """Runs a board in the foreground, for other programs to connect to, until Ctrl-C."""
+    with EmulatedBoard(board, port=port, host=host) as running:
+        print(
+            f"{board.name} (emulated) listens on {running.host}:{running.port}; stop it with Ctrl-C"
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            running.wait()
+            raise UserError(
+                f"the emulated board {board.name} ended: {running.log[-200:].strip()}",
+                "start it again",
+            )

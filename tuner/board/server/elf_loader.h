@@ -1,0 +1,19 @@
+// Loads kernel libraries without dlopen, so that one static server runs on every board.
+#pragma once
+#include <tvm/ffi/extra/module.h>
+
+#include <string>
+
+namespace server {
+
+// Takes over ffi.Module's loader of .so files.
+void InstallElfLoader();
+
+// Entry point of a kernel of a loaded library; nullptr if `module` holds no machine code itself.
+TVMFFISafeCallType KernelEntry(const tvm::ffi::Module& module, const std::string& name);
+
+// What kernels may call in the server (elf_symbols.cc); nullptr if there is no such function.
+void* FindServerSymbol(const std::string& name);
+void ReplaceServerSymbol(const std::string& name, void* address);
+
+}  // namespace server
