@@ -10,7 +10,7 @@ from tvm.tirx import BufferLoad, ForKind
 
 from ..workload import Conv2dWorkload
 from .emit import LANES, Emitter, ramp
-from .epilogue import Epilogue
+from .epilogue import Epilogue, NotElementwise
 
 ANNOTATION = "arm_schedule"
 """Key on the convolution's block; a block annotation is what survives Relax's fusion."""
@@ -52,7 +52,9 @@ class Convolution:
         last = _inline_consumers(sch, block)
         final = sch.get(last)
         self._epilogue = (
-            None if last is block else Epilogue(final.body, sch.get(block).writes[0].source)
+            None
+            if last is block
+            else Epilogue(final.body, sch.get(block).writes[0].source, func.params)
         )
         output = final.writes[0].source
         self.e = Emitter()
@@ -112,11 +114,17 @@ class Convolution:
 
 def _inline_consumers(sch: TensorSchedule, block):
     """Inlines every block behind `block` into the last one and returns that."""
-    last = block
-    while consumers := sch.get_consumers(last):
-        if last is not block:
-            sch.compute_inline(last)
-        last = consumers[0]
+    blocks = sch.get_child_blocks(sch.get_sblock("root"))
+    names = [sch.get(each).name_hint for each in blocks]
+    behind = blocks[names.index(sch.get(block).name_hint) + 1 :]
+    if not behind:
+        return block
+    *between, last = behind
+    try:
+        for each in between:
+            sch.compute_inline(each)
+    except RuntimeError as reason:  # tvm.s_tir.ScheduleError
+        raise NotElementwise(f"cannot be inlined: {reason}") from reason
     return last
 
 

@@ -25,20 +25,27 @@ class Epilogue:
     Args:
         store: the statement of the last block, with the block's variables as indices.
         conv: the buffer that holds the convolution's result.
+        params: the function's parameters.
 
     Raises:
-        NotElementwise: an input is read at other places than (n, c, h, w), whole or reduced to
-            its channel.
+        NotElementwise: an input is no parameter, or read at other places than (n, c, h, w), whole
+            or reduced to its channel.
     """
 
-    def __init__(self, store: tirx.BufferStore, conv) -> None:
+    def __init__(self, store: tirx.BufferStore, conv, params) -> None:
         self.output = store.buffer
         self._value = store.value
         self._indices = list(store.indices)
         self._conv = conv
+        if not any(self.output.same_as(param) for param in params):
+            raise NotElementwise("the last block does not write the function's output")
+        if len(self._indices) != 4 or not structural_equal(self.output.shape, conv.shape):
+            raise NotElementwise("the output has another shape than the convolution")
         self.inputs: list = []  # buffers other than the convolution's result
         nothing = tirx.const(0.0, "float32")
         self.replay(lambda: nothing, lambda buffer, kind: nothing)  # collects the inputs
+        if not all(any(read.same_as(param) for param in params) for read in self.inputs):
+            raise NotElementwise("an operand is computed inside the function")
 
     def replay(
         self,
@@ -69,9 +76,9 @@ class Epilogue:
                 again(expr.condition), again(expr.true_value), again(expr.false_value)
             )
         if isinstance(expr, tirx.Cast):
-            return again(expr.value).astype(str(expr.dtype))
+            return again(expr.value).astype(str(expr.ty.dtype))
         if isinstance(expr, tvm.ir.Call):
-            return tirx.call_intrin(str(expr.dtype), expr.op, *map(again, expr.args))
+            return tirx.call_intrin(str(expr.ty.dtype), expr.op, *map(again, expr.args))
         raise NotElementwise(f"{type(expr).__name__} in an epilogue")
 
     def _read(self, expr, conv_value, load):

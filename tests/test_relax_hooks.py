@@ -1,0 +1,168 @@
+"""`import schedules` and nothing else: what Relax builds for ARM, and what it leaves alone."""
+
+from __future__ import annotations
+
+import host
+import numpy as np
+import pytest
+import schedules
+import tvm
+from schedules.lowering import legalize, schedule_pass
+from tuner import reference
+from tvm import relax
+
+SHAPE = (1, 8, 13, 13)
+
+
+@pytest.fixture
+def host_is_arm(monkeypatch):
+    """Builds for this machine as if it were an ARM board, so that the result can be run."""
+    for module in (legalize, schedule_pass):
+        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
+
+
+def _network(body, *, weight_is_input=False) -> tvm.IRModule:
+    """A module whose main convolves (8 -> 12, 3x3, padded) and then applies `body`."""
+    rng = np.random.default_rng(3)
+    weight = rng.standard_normal((12, SHAPE[1], 3, 3), dtype=np.float32)
+    builder = relax.BlockBuilder()
+    data = relax.Var("data", relax.TensorType(SHAPE, "float32"))
+    weight_var = relax.Var("weight", relax.TensorType(weight.shape, "float32"))
+    inputs = [data, weight_var] if weight_is_input else [data]
+    with builder.function("main", inputs):
+        with builder.dataflow():
+            kernel = weight_var if weight_is_input else relax.const(weight)
+            conv = builder.emit(relax.op.nn.conv2d(data, kernel, padding=1))
+            output = builder.emit_output(body(builder, data, conv))
+        builder.emit_func_output(output)
+    return builder.get()
+
+
+def _weight() -> np.ndarray:
+    return np.random.default_rng(3).standard_normal((12, SHAPE[1], 3, 3), dtype=np.float32)
+
+
+def _inputs() -> np.ndarray:
+    return np.random.default_rng(4).standard_normal(SHAPE, dtype=np.float32)
+
+
+def _run(module: tvm.IRModule, *arrays: np.ndarray, pipeline=True) -> np.ndarray:
+    options = {"relax_pipeline": schedules.pipeline(host.TARGET)} if pipeline else {}
+    executable = relax.build(module, host.TARGET, **options)
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    return machine["main"](*map(tvm.runtime.tensor, arrays)).numpy()
+
+
+def _bias():
+    return np.arange(12, dtype=np.float32).reshape(1, 12, 1, 1) / 10
+
+
+EPILOGUES = {
+    "none": (lambda b, data, conv: conv, lambda y, x: y),
+    "bias": (
+        lambda b, data, conv: b.emit(relax.op.add(conv, relax.const(_bias()))),
+        lambda y, x: y + _bias(),
+    ),
+    "relu6": (
+        lambda b, data, conv: b.emit(relax.op.clip(conv, 0, 6)),
+        lambda y, x: np.clip(y, 0, 6),
+    ),
+    "sigmoid": (
+        lambda b, data, conv: b.emit(relax.op.sigmoid(conv)),
+        lambda y, x: 1 / (1 + np.exp(-y)),
+    ),
+    "leaky_relu": (
+        lambda b, data, conv: b.emit(relax.op.nn.leakyrelu(conv, 0.1)),
+        lambda y, x: np.where(y > 0, y, 0.1 * y),
+    ),
+    "residual": (
+        lambda b, data, conv: b.emit(
+            relax.op.nn.relu(b.emit(relax.op.add(conv, b.emit(_repeated(data)))))
+        ),
+        lambda y, x: np.maximum(y + np.concatenate([x, x[:, :4]], axis=1), 0),
+    ),
+    "used_twice": (
+        lambda b, data, conv: b.emit(relax.op.add(conv, b.emit(relax.op.nn.relu(conv)))),
+        lambda y, x: y + np.maximum(y, 0),
+    ),
+    "transposed": (
+        lambda b, data, conv: b.emit(relax.op.permute_dims(conv, (0, 2, 3, 1))),
+        lambda y, x: y.transpose(0, 2, 3, 1),
+    ),
+}
+
+
+def _repeated(data):
+    """12 channels made from the input's 8: a second operand that is no constant."""
+    head = relax.op.strided_slice(data, axes=[1], begin=[0], end=[4])
+    return relax.op.concat([data, head], axis=1)
+
+
+@pytest.mark.parametrize("pipeline", [True, False], ids=["fused", "default pipeline"])
+@pytest.mark.parametrize("name", EPILOGUES)
+def test_what_stands_behind_a_convolution(host_is_arm, name, pipeline):
+    body, numpy_body = EPILOGUES[name]
+    data = _inputs()
+    exact = numpy_body(reference.conv2d(data, _weight(), padding=(1, 1, 1, 1)), data)
+    host.assert_close(_run(_network(body), data, pipeline=pipeline), exact)
+
+
+def test_weights_that_are_inputs_are_packed_at_run_time(host_is_arm):
+    module = _network(EPILOGUES["none"][0], weight_is_input=True)
+    data = _inputs()
+    exact = reference.conv2d(data, _weight(), padding=(1, 1, 1, 1))
+    host.assert_close(_run(module, data, _weight()), exact)
+
+
+def test_constant_weights_are_packed_at_compile_time(host_is_arm):
+    with host.TARGET:
+        lowered = schedules.pipeline(host.TARGET)(_network(EPILOGUES["bias"][0]))
+    names = [name.name_hint for name in lowered.get_global_vars()]
+    assert not any("pack_weight" in name for name in names)
+    assert any("conv2d" in name and "add" in name for name in names), "the bias is fused"
+
+
+def _object_code(module: tvm.IRModule) -> str:
+    return relax.build(module, host.TARGET).mod.imports[0].inspect_source("asm")
+
+
+def test_other_targets_are_untouched_byte_for_byte():
+    module = _network(EPILOGUES["bias"][0])
+    with schedules.unregistered():
+        without = _object_code(module)
+    assert _object_code(module) == without
+
+
+def test_register_is_idempotent_and_unregister_undoes():
+    schedules.register()
+    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+    with schedules.unregistered():
+        assert not hasattr(tvm.topi, "arm_cpu")
+    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+
+
+def test_a_choice_is_used_and_a_foreign_one_is_not():
+    workload = schedules.Conv2dWorkload(1, 8, 13, 13, 12, 3, 3, padding=(1, 1, 1, 1))
+    gemm = schedules.get("conv2d_gemm")
+    config = gemm.space(workload, host.PORTABLE_CORE).configs[3]
+    with schedules.using({workload.key: ("conv2d_gemm", config)}):
+        assert schedules.choose(workload, host.PORTABLE_CORE) == (gemm, config)
+    with schedules.using({workload.key: ("conv2d_gemm", {"mr": 5})}):
+        chosen, config = schedules.choose(workload, host.PORTABLE_CORE)
+        assert config == chosen.default(workload, host.PORTABLE_CORE)
+
+
+@pytest.mark.parametrize("name", schedules.hardware.cores())
+def test_targets_and_cores_name_each_other(name):
+    from schedules.lowering.targets import core_of
+
+    assert core_of(schedules.target(name)).name == name
+    assert core_of(tvm.target.Target(f"arm/{name}")).name == name
+
+
+def test_targets_of_other_makers():
+    from schedules.lowering.targets import core_of
+
+    assert core_of(host.TARGET) is None
+    assert core_of(tvm.target.Target("arm/rasp4b64")).isa == "aarch64"
+    assert core_of(tvm.target.Target("cuda")) is None
