@@ -25,7 +25,6 @@ struct outoforder {
   int64_t busy_base;
   int64_t issued[MAX_QUEUES][MAX_QUEUE]; /* ring: when the last micro-operations left the queue */
   unsigned queue_next[MAX_QUEUES];
-  int64_t last_in_order; /* last issue from the queue that keeps program order */
   int64_t branch_resolved; /* between a block and its redirect only */
 };
 
@@ -100,8 +99,6 @@ static int64_t first_free(int pipe, int64_t t, int cycles) {
 static int64_t book(const struct uop *uop, int64_t t) {
   int64_t best = -1;
   int best_pipe = 0, queue = queue_of(uop->pipes);
-  int in_order = queue == parameters.vector_queue_in_order;
-  if (in_order && core->last_in_order > t) t = core->last_in_order;
   for (int pipe = 0; pipe < MAX_PIPES; pipe++) {
     if (!(uop->pipes >> pipe & 1)) continue;
     int64_t start = first_free(pipe, t, uop->cycles);
@@ -113,7 +110,6 @@ static int64_t book(const struct uop *uop, int64_t t) {
   if (offset < BUSY_CYCLES) core->busy[best_pipe] |= ((1ull << uop->cycles) - 1) << offset;
   core->issued[queue][core->queue_next[queue]] = best;
   core->queue_next[queue] = (core->queue_next[queue] + 1) % (unsigned)parameters.queue;
-  if (in_order) core->last_in_order = best;
   return best;
 }
 
@@ -202,7 +198,6 @@ static size_t pack(uint8_t *out) {
   /* Retirement in the past limits nothing any more. */
   out[n++] = (uint8_t)(core->last_retire > clock ? core->retired_together : 0);
   out[n++] = pack_time(core->last_retire, clock, &overflow);
-  out[n++] = pack_time(core->last_in_order, clock, &overflow);
   while (n % 8) out[n++] = 0;
   memcpy(out + n, core->busy, sizeof core->busy);
   n += sizeof core->busy;
@@ -226,7 +221,6 @@ static void unpack(const uint8_t *in) {
   core->dispatched_uops = in[n++];
   core->retired_together = in[n++];
   core->last_retire = clock + in[n++];
-  core->last_in_order = clock + in[n++];
   while (n % 8) n++;
   memcpy(core->busy, in + n, sizeof core->busy);
   core->busy_base = clock;

@@ -7,7 +7,6 @@
 
 struct parameters parameters;
 
-enum { OPTIONAL_MINUS_ONE = -1 };
 
 struct figure {
   const char *key;
@@ -30,7 +29,6 @@ static const struct figure figures[] = {
     FIGURE(uop_width, 1, 16),
     FIGURE(rob, 1, MAX_ROB),
     FIGURE(queue, 1, MAX_QUEUE),
-    FIGURE(vector_queue_in_order, OPTIONAL_MINUS_ONE, MAX_QUEUES - 1),
     FIGURE(l1d_bytes, 1024, 1 << 20),
     FIGURE(l1d_ways, 1, MAX_L1_WAYS),
     FIGURE(l2_bytes, 1024, 1 << 26),

@@ -47,7 +47,6 @@ struct parameters {
   /* Out-of-order cores. */
   int uop_width, rob, queue;
   int pipe_queue[MAX_PIPES]; /* which scheduler queue feeds the pipe */
-  int vector_queue_in_order; /* queue number that issues in program order; -1: none */
 
   /* Memory. */
   int l1d_bytes, l1d_ways, l2_bytes, l2_ways;
