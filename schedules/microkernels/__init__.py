@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from ..hardware import Core
+from .a64_inorder import A64InOrderKernel
 from .armv7 import Armv7Kernel
 from .base import MicroKernel
 from .vector_ir import VectorKernel
 
-_FAMILIES: dict[str, type[MicroKernel]] = {"armv7": Armv7Kernel, "aarch64": VectorKernel}
+_BY_ISA: dict[str, type[MicroKernel]] = {"armv7": Armv7Kernel, "aarch64": VectorKernel}
+_BY_CORE: dict[str, type[MicroKernel]] = {"cortex-a53": A64InOrderKernel}
+
+
+def _family(core: Core) -> type[MicroKernel]:
+    return _BY_CORE.get(core.name, _BY_ISA[core.isa])
 
 
 def tiles(core: Core) -> tuple[tuple[int, int], ...]:
     """The (MR, NR) register tiles worth having on `core`, smallest first."""
-    return _FAMILIES[core.isa].tiles
+    return _family(core).tiles
 
 
 def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
     """The micro-kernel of an MR x NR tile on `core`.
 
     Raises:
-        ValueError: the tile does not fit into the core's registers.
+        ValueError: there is no such tile; the message lists those there are.
     """
-    family = _FAMILIES[core.isa]
+    family = _family(core)
     if (mr, nr) not in family.tiles:
         raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {family.tiles}")
     return family(mr, nr)
