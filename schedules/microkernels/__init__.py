@@ -8,12 +8,16 @@ from .armv7 import Armv7Kernel
 from .base import MicroKernel
 from .vector_ir import VectorKernel
 
-_BY_ISA: dict[str, type[MicroKernel]] = {"armv7": Armv7Kernel, "aarch64": VectorKernel}
-_BY_CORE: dict[str, type[MicroKernel]] = {"cortex-a53": A64InOrderKernel}
+_FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
+    ("armv7", "in-order"): Armv7Kernel,
+    ("armv7", "out-of-order"): Armv7Kernel,
+    ("aarch64", "in-order"): A64InOrderKernel,
+    ("aarch64", "out-of-order"): VectorKernel,
+}
 
 
 def _family(core: Core) -> type[MicroKernel]:
-    return _BY_CORE.get(core.name, _BY_ISA[core.isa])
+    return _FAMILIES[core.isa, core.pipeline]
 
 
 def tiles(core: Core) -> tuple[tuple[int, int], ...]:

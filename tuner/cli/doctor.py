@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -85,7 +86,7 @@ class _Walk:
         yield "time", self._time
 
     def _find_compiler(self) -> str:
-        return str(toolchain.find(self._board.core.isa))
+        return shlex.join(toolchain.find(self._board.core.isa).compiler)
 
     def _find_qemu(self) -> str:
         return str(launch.find_qemu(self._board.core.isa))
@@ -125,9 +126,8 @@ class _Walk:
             candidate.config,
             problem,
         )
-        return (
-            f"{self._library.stat().st_size / 1e3:.0f} kB sent, {problem.expected.size} values back"
-        )
+        sent_kb = self._library.stat().st_size / 1e3
+        return f"{sent_kb:.0f} kB sent, {problem.expected.size} values back"
 
     def _check(self) -> str:
         problem = checker.problem(_WORKLOAD, _EPILOGUE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from schedules.hardware import Board
 
@@ -15,15 +15,13 @@ from tuner.measure import Endpoint, RemoteBoard
 def open_boards(
     board: Board, host: str | None, port: int | None, threads: int | None, wanted: int
 ) -> Iterator[list[Endpoint]]:
-    """Yield the boards to measure on.
+    """Yield the boards to measure on, one for each trial that may run at the same time.
 
-    Emulated boards take turns with nobody, so `wanted` of them run side by side: model time does
-    not depend on what else the host does. A real board is one.
+    A real board measures one at a time. An emulated one takes `wanted` sessions side by side:
+    model time does not depend on what else goes on.
     """
     if host is not None and port is not None:
         yield [RemoteBoard(host, port)]
         return
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(launch.EmulatedBoard(board, threads=threads)) for _ in range(wanted)
-        ]
+    with launch.EmulatedBoard(board, threads=threads) as emulated:
+        yield [emulated] * wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import tvm.rpc
 from schedules.hardware import Board
 
+from tuner.board import session as board_session
 from tuner.errors import UserError
 
 _DESCRIBE_TIMEOUT_S = 20
@@ -103,7 +103,7 @@ def session(endpoint: Endpoint, timeout_s: float) -> Iterator[tvm.rpc.RPCSession
         yield remote
     finally:
         # A reference kept by a traceback would otherwise hold the connection open.
-        remote._sess["CloseRPCConnection"]()
+        board_session.close(remote)
 
 
 def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
@@ -113,10 +113,7 @@ def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
         UserError: it is another core than the one to tune for.
     """
     with session(endpoint, _DESCRIBE_TIMEOUT_S) as remote:
-        try:
-            answer = json.loads(remote.get_function("tuner.board.describe")())
-        except (AttributeError, RuntimeError):
-            answer = {}
+        answer = board_session.describe(remote) or {}
     is_emulated = bool(answer.get("emulated", False))
     if is_emulated and answer["core"] != expected.core.name:
         raise UserError(
