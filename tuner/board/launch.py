@@ -55,6 +55,7 @@ class EmulatedBoard:
     Attributes:
         board: what is emulated.
         host, port: where the RPC server listens.
+        folder: scratch space of the board; sessions have theirs inside.
         threads: cores that parallel loops use.
     """
 
@@ -84,10 +85,10 @@ class EmulatedBoard:
         qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
-        self._folder = Path(tempfile.mkdtemp(prefix="tvm-arm-board-"))
-        self._log_path = self._folder / "server.log"
+        self.folder = Path(tempfile.mkdtemp(prefix="tvm-arm-board-"))
+        self._log_path = self.folder / "server.log"
         try:
-            parameters = self._folder / "parameters.txt"
+            parameters = self.folder / "parameters.txt"
             params.write(board, parameters, self.threads)
             self._process = self._start(qemu, server, plugin, parameters, port)
             self.port = self._wait_until_listening()
@@ -106,11 +107,11 @@ class EmulatedBoard:
             *("--sessions", str(_SESSIONS), "--exit-with", f"{os.getpid():010d}"),
         ]
         plugin_option = f"{plugin},params={parameters}"
+        emulator = [qemu, "-0", "tvm_rpc_server", "-cpu", cpu, "-plugin", plugin_option]
         with self._log_path.open("wb") as log:
             return subprocess.Popen(
-                [qemu, "-0", "tvm_rpc_server", "-cpu", cpu, "-plugin", plugin_option, server]
-                + guest,
-                cwd=self._folder,
+                [*emulator, server, *guest],
+                cwd=self.folder,
                 env={"TVM_NUM_THREADS": f"{self.threads:03d}"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -144,6 +145,11 @@ class EmulatedBoard:
         with contextlib.suppress(OSError):
             return self._log_path.read_text(errors="replace")[-4000:]
         return ""
+
+    @property
+    def pid(self) -> int:
+        """Process of the server; all processes of the board are in its session (setsid)."""
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -182,7 +188,7 @@ class EmulatedBoard:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> EmulatedBoard:
         return self

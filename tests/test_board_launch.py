@@ -1,0 +1,116 @@
+"""Starting and stopping boards: several at once, clashes, and no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from board_kernels import broken, session_with
+from test_board_faults import wait_until
+
+from schedules import hardware
+from tuner.board import build, launch
+from tuner.board.launch import EmulatedBoard
+from tuner.board.session import describe
+from tuner.errors import UserError
+
+
+def test_missing_qemu(monkeypatch, tmp_path):
+    monkeypatch.setenv("TVM_ARM_QEMU_DIR", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        EmulatedBoard(hardware.board("rk3288"))
+    assert "qemu-arm is not in TVM_ARM_QEMU_DIR" in caught.value.message
+    assert caught.value.fix == "apt-get install qemu-user"
+
+
+def processes_of(pid: int) -> int:
+    """Living processes of the board that started as `pid`."""
+    listing = subprocess.run(["ps", "-eo", "sid,stat"], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listing.stdout.splitlines()[1:]]
+    return sum(sid == str(pid) and not stat.startswith("Z") for sid, stat in rows)
+
+
+@pytest.mark.board
+def test_several_boards_at_once():
+    names = ["rk3288", "rk3288", "rasp3b-64"]
+    boards = [EmulatedBoard(hardware.board(name)) for name in names]
+    try:
+        assert len({board.port for board in boards}) == len(boards)
+        for board, name in zip(boards, names, strict=True):
+            with session_with(board) as (session, _):
+                assert describe(session)["board"] == name
+    finally:
+        for board in boards:
+            board.stop()
+    assert [processes_of(board.pid) for board in boards] == [0, 0, 0]
+
+
+@pytest.mark.board
+def test_port_in_use():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"127.0.0.1:{port}: Address already in use") as caught:
+            EmulatedBoard(hardware.board("rk3288"), port=port)
+    assert "--port" in caught.value.fix
+
+
+@pytest.mark.board
+def test_stop_ends_running_sessions_and_removes_files():
+    board = EmulatedBoard(hardware.board("rk3288"))
+    session = board.connect(timeout_s=30)
+    session.upload(str(broken("armv7")))
+    assert processes_of(board.pid) == 3  # listener, supervisor, session
+    board.stop()
+    assert processes_of(board.pid) == 0
+    assert not board.folder.exists()
+    with pytest.raises(UserError, match="has stopped"):
+        board.connect()
+    board.stop()  # again: nothing happens
+
+
+@pytest.mark.board
+def test_board_ends_with_a_killed_parent():
+    script = """
+from schedules import hardware
+from tuner.board.launch import EmulatedBoard
+import time
+board = EmulatedBoard(hardware.board("rk3288"))
+session = board.connect(timeout_s=60)
+print(board.pid, board.folder, flush=True)
+time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pid, folder = parent.stdout.readline().split()
+    assert processes_of(int(pid)) == 3
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: processes_of(int(pid)) == 0)
+    assert os.listdir(folder) == ["parameters.txt", "server.log"] or not os.path.exists(folder)
+
+
+@pytest.mark.board
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--port", "70000"], "--port takes a number from 0 to 65535, not '70000'"),
+        (["--host", "localhost"], "--host takes a numeric IPv4 address"),
+        (["--frobnicate", "1"], "unknown option --frobnicate"),
+        (["--port"], "--port needs a value"),
+        (["--tracker", "127.0.0.1:9190"], "--tracker needs --key"),
+        (["--key", 'a"b'], "--key may hold letters, digits"),
+    ],
+)
+def test_bad_options(arguments, message):
+    qemu = launch.find_qemu("armv7")
+    result = subprocess.run(
+        [qemu, build.server_binary("armv7"), *arguments], capture_output=True, text=True, timeout=20
+    )
+    assert result.returncode == 2
+    assert message in result.stderr

@@ -1,0 +1,134 @@
+"""Model time: equal to the last cycle, whatever else happens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from board_kernels import (
+    broken,
+    matmul,
+    matmul_arrays,
+    network,
+    network_weights,
+    on_board,
+    session_with,
+)
+from tvm import relax
+
+from schedules import hardware
+from tuner.board.launch import EmulatedBoard
+from tuner.board.session import counters
+
+pytestmark = pytest.mark.board
+
+COLD = "cache_flush_cpu_non_first_arg"
+
+
+def matmul_counts(board, f_preproc: str = "", padding_bytes: int = 0, calls: int = 0) -> dict:
+    """Counts of one timed matmul in a fresh session.
+
+    Args:
+        padding_bytes: allocate that much before, so that tensors come to lie elsewhere.
+        calls: run the kernel that often before.
+    """
+    a, b, expected = matmul_arrays()
+    with session_with(board, matmul(board.board.core.isa)) as (session, module):
+        before = on_board(session, np.zeros(padding_bytes, "uint8")) if padding_bytes else []
+        tensors = on_board(session, a, b, np.zeros(expected.shape, "float32"))
+        for _ in range(calls):
+            module["main"](*tensors)
+        evaluator = module.time_evaluator(
+            "main", session.cpu(0), number=3, repeat=4, min_repeat_ms=50, f_preproc=f_preproc
+        )
+        times = evaluator(*tensors).results
+        del before
+        result = counters(session)
+    assert len(times) == 4
+    assert len(set(times)) == 1
+    assert times[0] == result["cycles"] / board.board.clock_hz
+    return result
+
+
+@pytest.mark.parametrize("f_preproc", ["", COLD])
+def test_fresh_sessions_agree(board, f_preproc):
+    first = matmul_counts(board, f_preproc)
+    assert first["cycles"] > 0
+    assert first["undecoded"] == 0
+    assert matmul_counts(board, f_preproc) == first
+
+
+@pytest.mark.parametrize("f_preproc", ["", COLD])
+def test_history_does_not_matter(board, f_preproc):
+    first = matmul_counts(board, f_preproc)
+    assert matmul_counts(board, f_preproc, padding_bytes=100_000, calls=2) == first
+
+
+def test_another_board_process_agrees(board):
+    first = matmul_counts(board)
+    with EmulatedBoard(board.board) as another:
+        assert matmul_counts(another) == first
+
+
+def test_load_of_the_host_does_not_matter(armv7_board):
+    first = matmul_counts(armv7_board, COLD)
+    spin = [sys.executable, "-c", "while True: pass"]
+    loads = [subprocess.Popen(spin) for _ in range(3)]
+    try:
+        assert matmul_counts(armv7_board, COLD) == first
+    finally:
+        for load in loads:
+            load.kill()
+            load.wait()
+
+
+def test_session_limit_does_not_matter(armv7_board):
+    """The greeting's length must not shift the heap the session finds."""
+    _, data = network_weights()
+    cycles = set()
+    for timeout_s in (20, 123.456):
+        with session_with(armv7_board, network("armv7"), timeout_s) as (session, module):
+            cycles.add(network_cycles(session, module, data))
+    assert len(cycles) == 1
+
+
+def test_cold_caches_cost_time(board):
+    warm, cold = matmul_counts(board), matmul_counts(board, COLD)
+    assert cold["cycles"] > warm["cycles"]
+    assert cold["l2_misses"] > warm["l2_misses"]
+    assert cold["instructions"] == warm["instructions"]
+
+
+def test_more_cores_take_fewer_cycles(armv7_board):
+    four = matmul_counts(armv7_board)
+    with EmulatedBoard(hardware.board("rk3288"), threads=1) as single:
+        one = matmul_counts(single)
+    assert four["cycles"] < one["cycles"] < 4 * four["cycles"]
+
+
+def network_cycles(session, module, data) -> int:
+    """Cycles of one warm inference."""
+    machine = relax.VirtualMachine(module, session.cpu(0))
+    machine.set_input("main", *on_board(session, data))
+    machine.time_evaluator("invoke_stateful", session.cpu(0), number=2, repeat=2)("main")
+    return counters(session)["cycles"]
+
+
+def test_network_time_is_equal_in_fresh_sessions(board):
+    _, data = network_weights()
+    cycles = set()
+    for _ in range(2):
+        with session_with(board, network(board.board.core.isa)) as (session, module):
+            cycles.add(network_cycles(session, module, data))
+    assert len(cycles) == 1
+    assert cycles.pop() > 0
+
+
+def test_unknown_preparation_is_refused(armv7_board):
+    with (
+        session_with(armv7_board, broken("armv7")) as (session, module),
+        pytest.raises(Exception, match="unknown to the emulated board"),
+    ):
+        module.time_evaluator("add_one", session.cpu(0), f_preproc="warm_it_up")(1)

@@ -1,0 +1,89 @@
+"""Registration with TVM's tracker, as in a farm of boards."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import tvm
+from board_kernels import broken
+from test_board_faults import wait_until
+from tvm import rpc
+
+from tuner.board import build, launch
+from tuner.board.session import close
+
+pytestmark = pytest.mark.board
+KEY = "test-board"
+
+
+@contextmanager
+def tracker(port: int):
+    """TVM's tracker on `port`."""
+    command = [sys.executable, "-m", "tvm.exec.rpc_tracker", "--host", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--port-end", str(port + 1)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: reachable(port))
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def server(tracker_port: int):
+    """Our server without the emulator: it takes QEMU for a real board."""
+    command = [launch.find_qemu("armv7"), build.server_binary("armv7"), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--tracker", f"127.0.0.1:{tracker_port}", "--key", KEY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        ready, _, _ = select.select([process.stdout], [], [], 10)
+        assert ready and process.stdout.readline().startswith("listening on 127.0.0.1:")
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_sessions_through_a_tracker():
+    port = free_port()
+    with tracker(port), server(port):
+        client = rpc.connect_tracker("127.0.0.1", port)
+        wait_until(lambda: client.summary()["queue_info"].get(KEY, {}).get("free") == 1)
+        for function in ("add_one", "crash", "add_one"):
+            session = client.request(KEY, session_timeout=30)
+            session.upload(str(broken("armv7")))
+            module = session.load_module(broken("armv7").name)
+            # While a client has the board, the tracker must not offer it to others.
+            assert client.summary()["queue_info"][KEY]["free"] == 0
+            if function == "crash":
+                with pytest.raises(tvm.error.RPCError, match="signal 11"):
+                    module["crash"]()
+            else:
+                assert module["add_one"](1) == 2
+                close(session)
