@@ -92,7 +92,7 @@ def network(isa: str) -> Path:
     """A small Relax network: conv 3x3, relu, mean, softmax."""
     weight, _ = network_weights()
     builder = relax.BlockBuilder()
-    data = relax.Var("data", relax.TensorStructInfo((1, 3, 16, 16), "float32"))
+    data = relax.Var("data", relax.TensorType((1, 3, 16, 16), "float32"))
     with builder.function("main", [data]):
         with builder.dataflow():
             value = builder.emit(relax.op.nn.conv2d(data, relax.const(weight), padding=1))

@@ -52,7 +52,7 @@ def test_files_come_and_go(board):
         assert session.listdir(".") == ""  # nothing is left for the next session
 
 
-@pytest.mark.parametrize("name", ["../escape", "/tmp/escape", "a/../../escape", "..", ""])
+@pytest.mark.parametrize("name", ["../escape", "/tmp/escape", "a/../../escape", ".."])
 def test_paths_stay_in_the_session_folder(armv7_board, name):
     with (
         session_with(armv7_board) as (session, _),
@@ -159,6 +159,6 @@ def test_missing_file_and_function(armv7_board):
 def test_wrong_shapes_are_an_error_of_the_client(board):
     with session_with(board, matmul(board.board.core.isa)) as (session, module):
         (small,) = on_board(session, np.zeros((3, 3), "float32"))
-        with pytest.raises(tvm.error.TVMError, match="main"):
+        with pytest.raises(tvm.error.RPCError, match="main"):
             module["main"](small, small, small)
         assert session.listdir(".") != ""

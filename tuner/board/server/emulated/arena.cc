@@ -34,7 +34,6 @@ char* Reserve(size_t bytes) {
 class DataArena {
  public:
   char* Allocate(size_t bytes) {
-    if (base_ == nullptr) base_ = Reserve(kDataBytes);
     const size_t needed = RoundUp(bytes == 0 ? 1 : bytes);
     size_t gap = 0;  // start of the free range before the block looked at
     for (const auto& [start, size] : blocks_) {
@@ -58,7 +57,7 @@ class DataArena {
   }
 
  private:
-  char* base_{nullptr};
+  char* const base_ = Reserve(kDataBytes);
   std::map<size_t, size_t> blocks_;  // start -> size, in use
   size_t high_water_{0};
 };
@@ -67,7 +66,6 @@ class DataArena {
 class WorkspaceStack {
  public:
   char* Allocate(size_t bytes) {
-    if (base_ == nullptr) base_ = Reserve(kWorkspaceBytes);
     const size_t needed = RoundUp(bytes == 0 ? 1 : bytes);
     if (depth_ == kMaxDepth || top_ + needed > kWorkspaceBytes) {
       TVM_FFI_THROW(RuntimeError) << "a kernel needs more scratch memory than the board offers: "
@@ -95,7 +93,7 @@ class WorkspaceStack {
     size_t start;
     bool used;
   };
-  char* base_{nullptr};
+  char* const base_ = Reserve(kWorkspaceBytes);
   size_t top_{0};
   int depth_{0};
   Block blocks_[kMaxDepth];
@@ -140,6 +138,8 @@ void InstallDataArena() {
   static auto* device = new ArenaDevice();  // never destroyed: tensors may outlive static objects
   const auto get = []() { return static_cast<void*>(device); };
   ffi::Function::SetGlobal("device_api.cpu", ffi::Function::FromTyped(get), true);
+  // TVM looks it up at the first use: here, and not in the first timed run that needs scratch memory.
+  tvm::runtime::DeviceAPI::Get({kDLCPU, 0});
 }
 
 }  // namespace server
