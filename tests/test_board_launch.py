@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,7 +93,8 @@ time.sleep(60)
     parent.wait()
     parent.stdout.close()
     wait_until(lambda: processes_of(int(pid)) == 0)
-    assert os.listdir(folder) == ["parameters.txt", "server.log"] or not os.path.exists(folder)
+    assert sorted(os.listdir(folder)) == ["parameters.txt", "server.log"]  # no session's files
+    shutil.rmtree(folder)
 
 
 @pytest.mark.board
