@@ -51,12 +51,15 @@ class Conv2dGemm(Schedule):
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
-        space = self.space(workload, core)
-        mr, nr = max(
-            {(int(config["mr"]), int(config["nr"])) for config in space},
-            # The largest tile that divides the channels: most sums a load, no idle rows.
-            key=lambda tile: (workload.co % tile[0] == 0, tile[0] * tile[1], tile[1]),
-        )
+        def cost(tile: tuple[int, int]) -> float:
+            """Work on idle rows and columns, and loads beside it."""
+            mr, nr = tile
+            rows, columns = -(-workload.co // mr) * mr, -(-workload.pixels // nr) * nr
+            waste = rows * columns / (workload.co * workload.pixels)
+            return waste * (1 + (mr + nr) / (mr * nr))
+
+        configs = self.space(workload, core)
+        mr, nr = min({(int(c["mr"]), int(c["nr"])) for c in configs}, key=lambda t: (cost(t), t))
         pixel_tiles = -(-workload.pixels // nr)
         # Big weights should cross the memory bus once: share the channels.
         weights_stream = 4 * workload.k * workload.co > core.l1d_bytes * 8
