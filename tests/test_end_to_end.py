@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from schedules import hardware
 from tuner import cli, records
 from tuner.networks import network

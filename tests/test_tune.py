@@ -4,6 +4,7 @@ import random
 import zlib
 
 import pytest
+
 from schedules import hardware
 from tuner import networks, search, tasks
 from tuner.measure import BoardInfo, Outcome

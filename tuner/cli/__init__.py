@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import click
 
-from tuner.cli.boards import boards
-from tuner.cli.doctor import doctor
-from tuner.cli.serve import serve
-from tuner.cli.tune import tune
+from tuner.cli.boards import boards_verb
+from tuner.cli.doctor import doctor_verb
+from tuner.cli.serve import serve_verb
+from tuner.cli.tune import tune_verb
 from tuner.errors import UserError
 
 _EXIT_BAD_INPUT = 2
@@ -43,7 +43,7 @@ def command_line() -> None:
     """
 
 
-for _verb in (tune, doctor, boards, serve):
+for _verb in (tune_verb, doctor_verb, boards_verb, serve_verb):
     command_line.add_command(_verb)
 
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from schedules import hardware
 
 
-@click.command()
-def boards() -> None:
+@click.command("boards")
+def boards_verb() -> None:
     """List the boards and cores that --target takes."""
     table = Table(title="Boards", title_justify="left")
     table.add_column("board", no_wrap=True)

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from schedules.hardware import Board
 
 from schedules import Conv2dWorkload
+from schedules.hardware import Board
 from tuner.board import build, launch, toolchain
 from tuner.cli.options import (
     address_options,
@@ -34,10 +34,10 @@ _EPILOGUE = ("bias", "relu")
 _EXIT_BROKEN = 2
 
 
-@click.command()
+@click.command("doctor")
 @target_option
 @address_options
-def doctor(target: str, host: str | None, port: int | None) -> None:
+def doctor_verb(target: str, host: str | None, port: int | None) -> None:
     """Check every step between this host and a measured time; print the fix for what fails."""
     require_whole_address(host, port)
     board = resolve_board(target)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schedules.hardware import Board
-
 from tuner.board import launch
 from tuner.measure import Endpoint, RemoteBoard
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from schedules.hardware import Board
 
 from schedules import hardware
+from schedules.hardware import Board
 from tuner.errors import UserError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -43,7 +43,7 @@ def resolve_board(target: str) -> Board:
     try:
         return hardware.resolve(target)
     except hardware.HardwareError as error:
-        raise UserError(str(error), "`python -m tuner boards` lists them") from error
+        raise UserError(str(error)) from error
 
 
 def require_whole_address(host: str | None, port: int | None) -> None:

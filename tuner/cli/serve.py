@@ -8,7 +8,7 @@ from tuner.board import launch
 from tuner.cli.options import resolve_board
 
 
-@click.command()
+@click.command("serve")
 @click.argument("board")
 @click.option("--port", type=click.IntRange(1, 65535), required=True, help="Port to listen on.")
 @click.option(
@@ -17,6 +17,6 @@ from tuner.cli.options import resolve_board
     show_default=True,
     help="Address to listen on. Whoever can reach it can run code here.",
 )
-def serve(board: str, port: int, host: str) -> None:
+def serve_verb(board: str, port: int, host: str) -> None:
     """Start the emulated BOARD as a TVM RPC server, until Ctrl-C."""
     launch.serve(resolve_board(board), host, port)

@@ -26,8 +26,7 @@ from tuner.records import Log
 from tuner.report.progress import Progress
 from tuner.report.summary import summarize
 from tuner.report.tables import print_layers, print_network, print_plan
-from tuner.tune import Options, TaskSearch, best_configs
-from tuner.tune import tune as run_search
+from tuner.tune import Options, TaskSearch, best_configs, tune
 
 _DEFAULT_TRIALS = 192
 _LOG_FOLDER = Path("tuner-logs")
@@ -50,7 +49,7 @@ class _Arguments:
     quiet: bool
 
 
-@click.command()
+@click.command("tune")
 @click.argument("network")
 @target_option
 @address_options
@@ -82,7 +81,7 @@ class _Arguments:
 )
 @click.option("--json", is_flag=True, help="Print one JSON object at the end instead of tables.")
 @click.option("--quiet", is_flag=True, help="Show the final table of the network only.")
-def tune(**options) -> None:
+def tune_verb(**options) -> None:
     """Find the fastest schedules for NETWORK's convolutions and measure the whole network."""
     arguments = _Arguments(**options)
     try:
@@ -118,7 +117,7 @@ def _tune(arguments: _Arguments) -> None:
             )
         progress = Progress(options.trials, not arguments.quiet, sys.stderr.isatty())
         with progress, Measurer(board.core.name, endpoints, workers) as measurer:
-            run_search(searches, options, info, log, measurer, progress)
+            tune(searches, options, info, log, measurer, progress)
         if not arguments.quiet:
             console.print("Measuring the whole network three ways ...")
         best = best_configs(searches)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import tvm.rpc
-from schedules.hardware import Board
 
+from schedules.hardware import Board
 from tuner.board import session as board_session
 from tuner.errors import UserError
 
