@@ -39,6 +39,6 @@ setup(
     ],
     extras_require={
         "zig": ["ziglang"],
-        "test": ["pytest>=7.4", "hypothesis>=6", "ruff==0.14.6", "mypy>=1.8"],
+        "test": ["pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
     },
 )

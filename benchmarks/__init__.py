@@ -1,0 +1,1 @@
+"""Benchmarks that regenerate every performance claim of the project: `python -m benchmarks`."""
