@@ -16,7 +16,7 @@ struct timed_instruction {
   uint8_t source_count, destination_count, uop_count;
   int8_t accumulator, writeback;
   uint8_t latency, addend_latency;
-  uint8_t is_store;
+  uint8_t is_load, is_store;
   uint8_t is_vector_load;
   uint8_t issues_alone; /* in-order cores: number of cycles nothing else issues; 0: no rule */
   struct uop uops[2 * MAX_UOPS];
@@ -49,6 +49,13 @@ struct block {
   char *text;                  /* disassembly, kept for the profile only */
   struct block *next;          /* list of all blocks, for the profile only */
 };
+
+/* The registers of one load arrive one after the other while it holds its pipe: so many cycles
+ * after the first one. */
+static inline int load_stagger(const struct timed_instruction *in, int destination) {
+  if (!in->is_load || in->uops[0].cycles == 1) return 0;
+  return in->uops[0].cycles * destination / in->destination_count;
+}
 
 void time_instruction(const struct instruction *decoded, struct timed_instruction *out);
 

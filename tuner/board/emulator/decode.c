@@ -151,14 +151,21 @@ static void decode_operation(enum isa isa, const struct mnemonic *name, int cond
   /* Two-operand forms "add r0, r1" and "add r0, #1", and a lane written into a register. */
   int two_operand = isa == ISA_A32 && !ops->any_vector && results == 1 && ops->commas == 1 &&
                     !(name->flags & ONE_OPERAND);
+  /* "orr v0.4s, #1" changes the old value, "movi v0.4s, #1" does not. */
+  const char *stem = name->name[0] == 'v' ? name->name + 1 : name->name;
+  int merges_constant = ops->any_vector && ops->count == 1 &&
+                        (!strcmp(stem, "orr") || !strcmp(stem, "bic"));
   int lane_result = results && ops->count && ops->items[0].lane && ops->items[0].is_vector;
   if (accumulates) out->accumulator = (int8_t)out->source_count;
-  if (accumulates || conditional || two_operand || lane_result || name->flags & READS_RESULT)
+  if (accumulates || conditional || two_operand || merges_constant || lane_result ||
+      name->flags & READS_RESULT)
     for (int i = 0; i < results && i < ops->count; i++) add_sources(out, &ops->items[i]);
   if (name->flags & ADDEND_IS_LAST && out->source_count)
     out->accumulator = (int8_t)(out->source_count - 1);
   if (conditional || name->flags & READS_FLAGS) add_source(out, REGISTER_FLAGS);
-  if (name->flags & SETS_FLAGS) add_destination(out, REGISTER_FLAGS);
+  /* "vmrs apsr_nzcv, fpscr" names no register: it moves to the flags. */
+  int to_flags = out->class == CLASS_FROM_VECTOR && !ops->count;
+  if (to_flags || name->flags & SETS_FLAGS) add_destination(out, REGISTER_FLAGS);
 }
 
 int decode(enum isa isa, const char *text, struct instruction *out) {

@@ -103,8 +103,9 @@ static void run(const struct block *block) {
       }
     }
     for (int d = 0; d < in->destination_count; d++) {
-      core->ready[in->destinations[d]] = ready;
-      core->addend_ready[in->destinations[d]] = addend_ready;
+      int64_t later = load_stagger(in, d);
+      core->ready[in->destinations[d]] = ready + later;
+      core->addend_ready[in->destinations[d]] = addend_ready + later;
     }
     if (in->writeback >= 0)
       core->ready[in->writeback] = core->addend_ready[in->writeback] = t + 1;

@@ -53,7 +53,7 @@ const struct mnemonic a32_vector_mnemonics[] = {
     {"vmovn", SAME(CLASS_VMISC), 0},
     {"vqmovn", SAME(CLASS_VMISC), 0},
     {"vqmovun", SAME(CLASS_VMISC), 0},
-    {"vmrs", SAME(CLASS_FROM_VECTOR), NO_RESULT | SETS_FLAGS},
+    {"vmrs", SAME(CLASS_FROM_VECTOR), ONE_OPERAND},
     {"vmsr", SAME(CLASS_NOP), NO_RESULT},
     /* Logic, permutation, integer. */
     {"vand", SAME(CLASS_VMISC), 0},

@@ -25,6 +25,7 @@ void time_instruction(const struct instruction *decoded, struct timed_instructio
   out->destination_count = decoded->destination_count;
   out->accumulator = decoded->accumulator;
   out->writeback = decoded->writeback;
+  out->is_load = decoded->class == CLASS_LOAD || decoded->class == CLASS_VLOAD;
   out->is_store = decoded->is_store;
   out->latency = (uint8_t)timing->latency;
   out->addend_latency = out->latency;
