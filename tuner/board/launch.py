@@ -107,7 +107,15 @@ class EmulatedBoard:
             *("--sessions", str(_SESSIONS), "--exit-with", f"{os.getpid():010d}"),
         ]
         plugin_option = f"{plugin},params={parameters}"
-        emulator = [qemu, "-0", "tvm_rpc_server", "-cpu", cpu, "-plugin", plugin_option]
+        emulator: list[str | Path] = [
+            qemu,
+            "-0",
+            "tvm_rpc_server",
+            "-cpu",
+            cpu,
+            "-plugin",
+            plugin_option,
+        ]
         with self._log_path.open("wb") as log:
             return subprocess.Popen(
                 [*emulator, server, *guest],

@@ -134,9 +134,17 @@ def run_compiler(command: list[str], what: str, text: str = "") -> None:
     except OSError as error:
         raise UserError(f"cannot run {command[0]}: {error.strerror}", _COMPILER_FIX) from error
     if result.returncode != 0:
-        output = (result.stderr + result.stdout).strip().splitlines() or ["it gave no message"]
-        first = next((line for line in output if "error" in line.lower()), output[0])
+        first = _first_error(result.stderr + result.stdout)
         raise UserError(f"compiling {what} with {command[0]} failed: {first}", _COMPILER_FIX)
+
+
+def _first_error(output: str) -> str:
+    lines = output.strip().splitlines() or ["it gave no message"]
+    for mark in ("error:", "undefined reference", "error"):
+        for line in lines:
+            if mark in line:
+                return line.strip()
+    return lines[-1].strip()
 
 
 _COMPILER_FIX = (
