@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from schedules import hardware
+from tuner.report.tables import make_console, make_table
 
 
 @click.command("boards")
 def boards_verb() -> None:
     """List the boards and cores that --target takes."""
-    table = Table(title="Boards", title_justify="left")
+    table = make_table("Boards")
     table.add_column("board", no_wrap=True)
     table.add_column("core", no_wrap=True)
     for column in ("cores", "clock", "peak"):
@@ -29,7 +28,7 @@ def boards_verb() -> None:
             f"{peak:.1f} GFLOP/s",
             board.title,
         )
-    console = Console()
+    console = make_console()
     console.print(table)
     for name in hardware.cores():
         console.print(f"--target {name} is {hardware.resolve(name).name}", highlight=False)

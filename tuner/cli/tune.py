@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from tuner import network_run, networks, search, tasks
 from tuner.cli.open_boards import open_boards
@@ -25,7 +24,7 @@ from tuner.measure import Measurer, describe
 from tuner.records import Log
 from tuner.report.progress import Progress
 from tuner.report.summary import summarize
-from tuner.report.tables import print_layers, print_network, print_plan
+from tuner.report.tables import make_console, print_layers, print_network, print_plan
 from tuner.tune import Options, TaskSearch, best_configs, tune
 
 _DEFAULT_TRIALS = 192
@@ -102,7 +101,7 @@ def _tune(arguments: _Arguments) -> None:
     path = arguments.log or _LOG_FOLDER / f"{network.name}.{board.name}.jsonl"
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     # Tables would spoil the one JSON object on standard output.
-    console = Console(stderr=arguments.json)
+    console = make_console(stderr=arguments.json)
     workers = os.cpu_count() or 1
     options = Options(network.name, arguments.trials, arguments.seed, arguments.strategy)
     address = (arguments.host, arguments.port, arguments.threads)
@@ -119,7 +118,9 @@ def _tune(arguments: _Arguments) -> None:
         with progress, Measurer(board.core.name, endpoints, workers) as measurer:
             tune(searches, options, info, log, measurer, progress)
         if not arguments.quiet:
-            console.print("Measuring the whole network three ways ...")
+            console.print(
+                "Measuring the whole network three ways (TVM's default takes longest) ..."
+            )
         best = best_configs(searches)
         runs = network_run.measure_three_ways(network, board, info, endpoints, best)
     if not arguments.quiet:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
-from schedules.hardware import Core
 
+from schedules.hardware import Core
 from tuner.measure import BoardInfo
 from tuner.network_run import NetworkRun
 from tuner.report.units import format_cycles, format_time
 from tuner.tune import TaskSearch
 
+_PLAIN_WIDTH = 100
 # Result -> its row in the network's table.
 _ROW_TITLES = {
     "tvm_default": "TVM's default build",
@@ -21,42 +23,50 @@ _ROW_TITLES = {
 }
 
 
+def make_console(stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal; wide enough for the tables where there is none."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    return console
+
+
 def print_plan(console: Console, title: str, searches: Sequence[TaskSearch]) -> None:
     """Show what is going to be tuned."""
     total_macs = sum(s.task.macs for s in searches)
-    table = _table(f"Plan: {title}")
-    for column in ("layers", "convolution", "epilogue"):
+    table = make_table(f"Plan: {title}")
+    for column in ("first layer", "convolution"):
         table.add_column(column)
     for column in ("count", "MMAC", "of all", "candidates"):
         table.add_column(column, justify="right")
-    table.add_column("schedules")
     for search in searches:
         task = search.task
         table.add_row(
-            task.name,
+            task.layers[0],
             task.workload.describe(),
-            " + ".join(task.epilogue) or "-",
             str(task.count),
             f"{task.macs / 1e6:.1f}",
             f"{task.macs / total_macs:.0%}",
             str(len(search.space)),
-            ", ".join(search.space.schedules),
         )
     console.print(table)
     layers = sum(s.task.count for s in searches)
-    console.print(
+    schedules = {name for s in searches for name in s.space.schedules}
+    epilogues = {" + ".join(s.task.epilogue) or "nothing" for s in searches}
+    for line in (
         f"{layers} convolutions, {len(searches)} distinct, {total_macs / 1e6:.1f} MMAC",
-        highlight=False,
-    )
+        f"in the same kernel: {' or '.join(sorted(epilogues))}",
+        f"schedules that compete: {', '.join(sorted(schedules))}",
+    ):
+        console.print(line, highlight=False)
 
 
 def print_layers(
     console: Console, searches: Sequence[TaskSearch], core: Core, board: BoardInfo
 ) -> None:
     """Show each distinct layer before and after, one call each, with cold weights."""
-    table = _table(f"Layers, one call each, weights not in cache {board.label}")
-    table.add_column("layers")
-    table.add_column("convolution")
+    table = make_table(f"Layers, one call each, weights not in cache {board.label}")
+    table.add_column("first layer")
     for column in ("count", "hand-picked", "tuned", "gain"):
         table.add_column(column, justify="right")
     table.add_column("schedule")
@@ -74,7 +84,7 @@ def print_layers(
 
 def _layer_cells(search: TaskSearch, core: Core, board: BoardInfo) -> list[str]:
     task = search.task
-    cells = [task.name, task.workload.describe(), str(task.count)]
+    cells = [task.layers[0], str(task.count)]
     before_s = search.default.cost_s if search.default else None
     cells.append(format_time(before_s) if before_s else "failed")
     if search.best is None or search.best.cost_s is None:
@@ -98,7 +108,7 @@ def print_network(
 ) -> None:
     """Show the whole network, end to end, three ways."""
     threads = f", {board.threads} threads" if board.threads else ""
-    table = _table(f"{title} on {board.name}{threads}, end to end {board.label}")
+    table = make_table(f"{title} on {board.name}{threads}, end to end {board.label}")
     table.add_column("build")
     for column in ("cycles", "time", "speedup", "error"):
         table.add_column(column, justify="right")
@@ -126,5 +136,6 @@ def print_network(
     )
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold")
+def make_table(title: str) -> Table:
+    """Return an empty table in the style of all of them."""
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
