@@ -110,6 +110,7 @@ def build_program(
 def _server_units() -> list[Unit]:
     runtime = runtime_sources.find()
     include = (*_COMPAT, *runtime.include)
+    # The server tells it to clients; and a new version compiles everything anew.
     version = (f'-DSERVER_TVM_VERSION="{runtime.version}"',)
     own = [*sorted(_SERVER.glob("*.cc")), *sorted((_SERVER / "emulated").glob("*.cc"))]
     return [

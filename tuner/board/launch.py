@@ -118,7 +118,7 @@ class EmulatedBoard:
         ]
         with self._log_path.open("wb") as log:
             return subprocess.Popen(
-                [*emulator, server, *guest],
+                [*emulator, str(server), *guest],
                 cwd=self.folder,
                 env={"TVM_NUM_THREADS": f"{self.threads:03d}"},
                 stdin=subprocess.DEVNULL,

@@ -70,7 +70,7 @@ class RuntimeSources:
     Attributes:
         groups: name -> source files, to be compiled together.
         include: folders for -I of everything that includes runtime headers.
-        version: of TVM and its ffi package; part of every cache key.
+        version: of TVM and of its ffi package.
     """
 
     groups: dict[str, list[Path]]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def describe(session: RPCSession) -> dict[str, Any] | None:
-    """Facts about the board: board, core, emulated, model, clock_hz, cores, threads, isa.
+    """Facts: board, core, emulated, model, clock_hz, cores, threads, isa, server_version, tvm.
 
     None: the server is a stock one, which tells nothing.
     """

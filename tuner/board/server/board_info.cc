@@ -111,7 +111,8 @@ std::string DescribeBoard() {
        << ", \"emulated\": " << (info.emulated ? "true" : "false")
        << ", \"model\": " << info.model_version << ", \"clock_hz\": " << info.clock_hz
        << ", \"cores\": " << info.cores << ", \"threads\": " << info.threads << ", \"isa\": \""
-       << kIsa << "\", \"server_version\": " << kServerVersion << "}";
+       << kIsa << "\", \"server_version\": " << kServerVersion << ", \"tvm\": \""
+       << SERVER_TVM_VERSION << "\"}";
   return json.str();
 }
 
