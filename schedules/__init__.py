@@ -52,7 +52,7 @@ __all__ = [
 
 
 def register() -> None:
-    """Hooks the schedules into TVM; importing the package does it. Doing it twice changes nothing."""
+    """Hooks the schedules into TVM; importing the package does it. Twice is as good as once."""
     _targets.register_tags()
     _topi.register()
     _legalize.register()

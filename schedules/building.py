@@ -8,8 +8,6 @@ import numpy as np
 import tvm
 from tvm import te, tirx
 
-from .conv2d.compute import conv2d_packed
-from .conv2d.weights import packed_shape
 from .hardware import Core
 from .knobs import Config
 from .lowering.schedule_pass import schedule_function
@@ -33,11 +31,10 @@ def conv2d_module(
         epilogue: what is fused behind the convolution, in order: "bias", "relu".
     """
     chosen = get(schedule)
-    shape = packed_shape(workload.weight_shape, chosen.weight_tile(workload, config))
     data = te.placeholder((workload.n, workload.ci, workload.h, workload.w), name="data")
-    weight = te.placeholder(shape, name="weight")
+    weight = te.placeholder(chosen.packed_shape(workload, config), name="weight")
     arguments = [data, weight]
-    value = conv2d_packed(data, weight, workload, schedule, config)
+    value = chosen.compute(data, weight, workload, config)
     for step in epilogue:
         if step == "bias":
             bias = te.placeholder((1, workload.co, 1, 1), name="bias")

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from tvm import te
 
 from .hardware import Core
 from .knobs import Config, KnobSpace
@@ -42,8 +43,29 @@ class Schedule(ABC):
         """How well the schedule suits the workload, 0 to 1: orders schedules nobody measured."""
 
     @abstractmethod
-    def weight_tile(self, workload: Conv2dWorkload, config: Config) -> int:
-        """MR, the output channels of one packed weight tile (see `conv2d.weights`)."""
+    def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
+        """Shape of the packed weights; three axes, so that they are never taken for the data."""
+
+    @abstractmethod
+    def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
+        """`weight` (OIHW, float32) in the order the kernels read it. Called at compile time."""
+
+    @abstractmethod
+    def pack_compute(
+        self, weight: te.Tensor, workload: Conv2dWorkload, config: Config
+    ) -> te.Tensor:
+        """`pack` as a tensor expression, for weights that are no compile-time constants."""
+
+    @abstractmethod
+    def compute(
+        self, data: te.Tensor, weight: te.Tensor, workload: Conv2dWorkload, config: Config
+    ) -> te.Tensor:
+        """The convolution as a tensor expression on packed weights: what it means, not how it runs.
+
+        The last stage (N, CO, OH, OW) carries `lowering.convolution.annotation`. Relax fuses
+        elementwise operators behind it, and the late pass replaces its loops by `emit`. It is
+        correct by itself, so a function that the pass cannot handle still computes.
+        """
 
     @abstractmethod
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
@@ -53,11 +75,9 @@ class Schedule(ABC):
         """Facts of the loop nest that predict its speed, named as in `schedules.features.FACTS`."""
         return {}
 
-    def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
-        """`weight` (OIHW, float32) in the order the micro-kernels read it."""
-        from .conv2d.weights import pack
-
-        return pack(weight, self.weight_tile(workload, config))
+    def error_growth(self, config: Config) -> float:
+        """How much larger the rounding error may be than that of a plain sum of products."""
+        return 1.0
 
 
 _schedules: dict[str, Schedule] = {}

@@ -1,4 +1,4 @@
-"""Which schedule and config a convolution gets at compile time. Never an error, never naive code."""
+"""Which schedule and config a convolution gets at compile time. It is never an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _chosen: ContextVar[Choices | None] = ContextVar("chosen schedules", default=Non
 
 @contextmanager
 def using(choices: Choices) -> Iterator[None]:
-    """Inside the block exactly `choices` are used; every other workload gets its hand-picked default.
+    """Inside the block exactly `choices` are used; other workloads get their hand-picked default.
 
     `using({})` therefore builds with defaults only, whatever records are shipped.
     """

@@ -1,4 +1,4 @@
-"""A convolution with all its shape facts: what a schedule is chosen for and a record is filed under."""
+"""A convolution with all its shape facts: what schedules are chosen for and records filed under."""
 
 from __future__ import annotations
 

@@ -18,9 +18,7 @@ _size = st.integers(1, 300)
     dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
 )
 def test_keys_round_trip(sizes, kernel, stride, padding, dilation):
-    workload = Conv2dWorkload(
-        *sizes, *kernel, stride=stride, padding=padding, dilation=dilation
-    )
+    workload = Conv2dWorkload(*sizes, *kernel, stride=stride, padding=padding, dilation=dilation)
     assert Conv2dWorkload.from_key(workload.key) == workload
 
 

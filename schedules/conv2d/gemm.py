@@ -11,15 +11,16 @@ from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
 from ..microkernels import kernel, tiles
-from ..registry import Schedule, schedule
+from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
 from .loopnest import Nest
+from .packed import PackedConv2d
 from .pixels import FlatTiling
 
 
 @schedule("conv2d_gemm", version=1)
-class Conv2dGemm(Schedule):
+class Conv2dGemm(PackedConv2d):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return workload.groups == 1 and workload.dtype == "float32"
 
@@ -78,9 +79,6 @@ class Conv2dGemm(Schedule):
         if workload.is_pointwise:
             return 0.9
         return 0.7 if workload.ow < 20 else 0.5
-
-    def weight_tile(self, workload: Conv2dWorkload, config: Config) -> int:
-        return int(config["mr"])
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         nr = int(config["nr"])

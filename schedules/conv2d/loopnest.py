@@ -17,6 +17,7 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels.base import MicroKernel
+from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 
 UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
@@ -53,7 +54,7 @@ class Nest:
     def emit_over_pixels(self) -> None:
         """Cores share the pixels: each packs its own panels and reads all weights."""
         conv, e, tiles = self.conv, self.conv.e, self.tiling.count
-        data = self._padded_data()
+        data = emit_padded(self.conv)
         blocks = -(-tiles // self.block)
         with e.loop(conv.workload.n * blocks, "block", ForKind.PARALLEL) as index:
             image = e.bind("image", tirx.floordiv(index, blocks))
@@ -72,7 +73,7 @@ class Nest:
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
         conv, e, tiles = self.conv, self.conv.e, self.tiling.count
-        data = self._padded_data()
+        data = emit_padded(self.conv)
         panels = e.alloc("panels", tiles * self.panel_size) if self.packed else data
         with e.loop(conv.workload.n, "image") as image:
             if self.packed:
@@ -82,35 +83,10 @@ class Nest:
                 with e.loop(tiles, "tile") as tile:
                     self._compute(channel_tile, image, tile, panels, tile)
 
-    def _padded_data(self):
-        """The input, copied into a buffer with a border of zeros where the convolution pads."""
-        conv, e, workload = self.conv, self.conv.e, self.conv.workload
-        if not any(workload.padding):
-            return conv.data
-        top, left, _, _ = workload.padding
-        height, width = self._plane_shape()
-        padded = e.alloc("data_padded", workload.n * workload.ci * height * width)
-        with e.loop(workload.n * workload.ci, "plane", ForKind.PARALLEL) as plane:
-            e.fill_zero(padded, plane * (height * width), height * width)
-            with e.loop(workload.h, "row") as row:
-                e.copy(
-                    padded,
-                    plane * (height * width) + (row + top) * width + left,
-                    conv.data,
-                    (plane * workload.h + row) * workload.w,
-                    workload.w,
-                )
-        return padded
-
-    def _plane_shape(self) -> tuple[int, int]:
-        workload = self.conv.workload
-        top, left, bottom, right = workload.padding
-        return workload.h + top + bottom, workload.w + left + right
-
     def _pack(self, data, image, tile, panels, base) -> None:
         """Copies the input pixels under one tile into `panels` from `base`, as K rows of NR."""
-        conv, e, workload = self.conv, self.conv.e, self.conv.workload
-        height, width = self._plane_shape()
+        e, workload = self.conv.e, self.conv.workload
+        height, width = padded_plane(workload)
         runs = self.tiling.input_runs(e, self.tiling.origin(e, tile))
         unrolled = workload.kh * workload.kw <= UNROLLED_TAPS
         kind = ForKind.UNROLLED if unrolled else ForKind.SERIAL

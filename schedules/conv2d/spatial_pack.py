@@ -12,15 +12,16 @@ from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
 from ..microkernels import kernel, tiles
-from ..registry import Schedule, schedule
+from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
 from .loopnest import Nest
+from .packed import PackedConv2d
 from .pixels import RectTiling
 
 
 @schedule("conv2d_nchw_spatial_pack", version=1)
-class Conv2dSpatialPack(Schedule):
+class Conv2dSpatialPack(PackedConv2d):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return workload.groups == 1 and workload.dtype == "float32" and workload.ow >= 4
 
@@ -59,9 +60,6 @@ class Conv2dSpatialPack(Schedule):
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.6
-
-    def weight_tile(self, workload: Conv2dWorkload, config: Config) -> int:
-        return int(config["mr"])
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         vh, vw = int(config["vh"]), int(config["vw"])

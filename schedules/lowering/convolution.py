@@ -47,8 +47,7 @@ class Convolution:
         self.workload = Conv2dWorkload.from_key(annotated["workload"])
         self.schedule_name: str = annotated["schedule"]
         self.config: dict[str, int | str] = annotated["config"]
-        conv = sch.get(block)
-        data, weight = (region.source for region in list(conv.reads)[:2])
+        data, weight = _operands(sch, block, func)
         last = _inline_consumers(sch, block)
         final = sch.get(last)
         self._epilogue = (
@@ -58,7 +57,7 @@ class Convolution:
         )
         output = final.writes[0].source
         self.e = Emitter()
-        self.data = self.e.flat_view(_input_of(sch, data, func))
+        self.data = self.e.flat_view(data)
         self.weight = self.e.flat_view(weight)
         self.output = self.e.flat_view(output)
         self._views = {
@@ -128,12 +127,15 @@ def _inline_consumers(sch: TensorSchedule, block):
     return last
 
 
-def _input_of(sch: TensorSchedule, data, func):
-    """The function's own input behind `data`: the convolution may read a padded copy of it."""
-    if any(data.same_as(param) for param in func.params):
-        return data
-    for block in sch.get_child_blocks(sch.get_sblock("root")):
-        candidate = sch.get(block)
-        if candidate.writes and candidate.writes[0].source.same_as(data):
-            return candidate.reads[0].source
-    raise AssertionError(f"nothing writes {data.name}")
+def _operands(sch: TensorSchedule, block, func) -> tuple:
+    """The function's data and packed weights: the inputs behind the convolution's block.
+
+    Data has four axes, packed weights have three (see `Schedule.packed_shape`).
+    """
+    blocks = sch.get_child_blocks(sch.get_sblock("root"))
+    names = [sch.get(each).name_hint for each in blocks]
+    upto = blocks[: names.index(sch.get(block).name_hint) + 1]
+    read = [region.source for each in upto for region in sch.get(each).reads]
+    inputs = [param for param in func.params if any(param.same_as(buffer) for buffer in read)]
+    by_axes = {len(buffer.shape): buffer for buffer in inputs}
+    return by_axes[4], by_axes[3]

@@ -1,4 +1,4 @@
-"""Everything that is no convolution of ours: cores share the outer loops, LLVM vectorizes the inner.
+"""Everything that is no convolution of ours: outer loops over the cores, inner ones to LLVM.
 
 Pools, concatenations, softmax and unfused elementwise operators have no schedule of their own; left
 alone they would run on one core, one element at a time, and take longer than all convolutions.

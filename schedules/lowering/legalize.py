@@ -6,8 +6,6 @@ from tvm import relax
 from tvm.ir import GenericConst, Op
 from tvm.target import Target
 
-from ..conv2d.compute import conv2d_packed
-from ..conv2d.weights import pack_compute
 from ..selection import choose
 from ..workload import Conv2dWorkload
 from .targets import core_of
@@ -85,14 +83,13 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr
     else:
         packed = builder.emit(
             builder.call_te(
-                pack_compute,
+                lambda weight: schedule.pack_compute(weight, workload, config),
                 weight,
-                schedule.weight_tile(workload, config),
                 primfunc_name_hint="pack_weight",
             )
         )
     return builder.call_te(
-        lambda data, packed: conv2d_packed(data, packed, workload, schedule.name, config),
+        lambda data, packed: schedule.compute(data, packed, workload, config),
         data,
         packed,
         primfunc_name_hint=schedule.name,

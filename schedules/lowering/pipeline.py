@@ -36,7 +36,7 @@ def _with_schedules():
 
 
 def pipeline(target: Target) -> tvm.transform.Pass:
-    """The Relax pipeline to build with: `relax.build(mod, target, relax_pipeline=pipeline(target))`.
+    """What to build with: `relax.build(mod, target, relax_pipeline=schedules.pipeline(target))`.
 
     TVM's default pipeline fuses nothing; this one folds constants and fuses what stands behind a
     convolution into it, so that bias and activation cost no pass over memory.

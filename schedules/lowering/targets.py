@@ -31,7 +31,7 @@ def _isa(mtriple: str) -> str | None:
     arch = mtriple.split("-", 1)[0]
     if arch in ("aarch64", "arm64"):
         return "aarch64"
-    return "armv7" if arch.startswith("armv7") or arch.startswith("armv8") else None
+    return "armv7" if arch.startswith(("armv7", "armv8")) else None
 
 
 def core_of(tvm_target: Target | None) -> Core | None:

@@ -7,8 +7,6 @@ import types
 
 import tvm.topi
 
-from ..conv2d.compute import conv2d_packed
-from ..conv2d.weights import pack_compute
 from ..registry import get, list_schedules
 from .schedule_pass import schedule_function
 
@@ -21,8 +19,6 @@ def register() -> None:
         return
     module = types.ModuleType(_NAME, "Convolution schedules for ARM CPUs (tvm-arm-schedules).")
     members = {
-        "conv2d_packed": conv2d_packed,
-        "pack_weight": pack_compute,
         "schedule_function": schedule_function,
         **{name: get(name) for name in list_schedules()},
     }

@@ -52,7 +52,7 @@ class A64InOrderKernel(InlineAsmKernel):
 
     @property
     def _operands(self) -> list[tuple[str, int]]:
-        """(pointer, vector) of one step in the order of first use: the first pixels, then weights."""
+        """(pointer, vector) of one step, in the order of their first use."""
         weights = [("weights", n) for n in range(self.mr // LANES)]
         pixels = [("pixels", n) for n in range(self.nr // LANES)]
         return [pixels[0], weights[0], *weights[1:], *pixels[1:]]
@@ -103,7 +103,7 @@ class A64InOrderKernel(InlineAsmKernel):
         return [*whole, *halves, *self._pointers()]
 
     def _step(self, parity: int, *, loads: bool, tail: tuple[str, ...] = ()) -> list[str]:
-        """One step of K, with the loads of the next one and `tail` in the shadow of its products."""
+        """One step of K; the loads of the next one and `tail` go in the shadow of its products."""
         following = 1 - parity
         operands = self._operands
         shadow = [self._load_high(operand, following) for operand in operands] if loads else []

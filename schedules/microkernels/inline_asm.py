@@ -109,8 +109,7 @@ class InlineAsmKernel(MicroKernel):
                 f"  %a{n} = load <4 x float>, ptr %p{n}, align 4",
             ]
         body.append(
-            f"  %r = call {result} asm sideeffect "
-            f'"{text}", "{constraints}"({", ".join(arguments)})'
+            f'  %r = call {result} asm sideeffect "{text}", "{constraints}"({", ".join(arguments)})'
         )
         for n in range(count):
             body += [

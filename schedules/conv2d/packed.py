@@ -1,0 +1,59 @@
+"""Base of the schedules that multiply directly with weights packed as tiles of MR channels."""
+
+from __future__ import annotations
+
+import numpy as np
+from tvm import te, tirx
+
+from ..knobs import Config
+from ..lowering.convolution import annotation
+from ..registry import Schedule
+from ..workload import Conv2dWorkload
+from .padding import pad_compute
+
+
+class PackedConv2d(Schedule):
+    """Weights as (tiles, K, MR), K = (ci, kh, kw) flat: what a micro-kernel reads is consecutive.
+
+    The last tile is padded with zero channels. MR is the knob `mr`.
+    """
+
+    def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
+        mr = int(config["mr"])
+        return (-(-workload.co // mr), workload.k, mr)
+
+    def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
+        tiles, k, mr = self.packed_shape(workload, config)
+        rows = np.zeros((tiles * mr, k), weight.dtype)
+        rows[: workload.co] = weight.reshape(workload.co, k)
+        return np.ascontiguousarray(rows.reshape(tiles, mr, k).transpose(0, 2, 1))
+
+    def pack_compute(self, weight: te.Tensor, workload: Conv2dWorkload, config: Config):
+        shape = self.packed_shape(workload, config)
+        taps = workload.kh * workload.kw
+
+        def element(tile, k, row):
+            channel = tile * shape[2] + row
+            value = weight[channel, k // taps, k // workload.kw % workload.kh, k % workload.kw]
+            return tirx.if_then_else(channel < workload.co, value, tirx.const(0.0, weight.dtype))
+
+        return te.compute(shape, element, name="pack_weight")
+
+    def compute(
+        self, data: te.Tensor, weight: te.Tensor, workload: Conv2dWorkload, config: Config
+    ) -> te.Tensor:
+        padded = pad_compute(data, workload)
+        mr, taps = int(config["mr"]), workload.kh * workload.kw
+        k = te.reduce_axis((0, workload.k), name="k")
+
+        def output(n, c, y, x):
+            row = y * workload.stride[0] + k // workload.kw % workload.kh * workload.dilation[0]
+            column = x * workload.stride[1] + k % workload.kw * workload.dilation[1]
+            return te.sum(padded[n, k // taps, row, column] * weight[c // mr, k, c % mr], axis=k)
+
+        return te.compute(
+            (workload.n, workload.co, workload.oh, workload.ow),
+            output,
+            name="conv2d",
+            attrs=annotation(workload, self.name, config),
+        )

@@ -1,0 +1,52 @@
+"""The border of zeros that a convolution pads its input with."""
+
+from __future__ import annotations
+
+from tvm import te, tirx
+from tvm.tirx import ForKind
+
+from ..lowering.convolution import Convolution
+from ..workload import Conv2dWorkload
+
+
+def padded_plane(workload: Conv2dWorkload) -> tuple[int, int]:
+    """Rows and columns of an input plane with its border."""
+    top, left, bottom, right = workload.padding
+    return workload.h + top + bottom, workload.w + left + right
+
+
+def pad_compute(data: te.Tensor, workload: Conv2dWorkload) -> te.Tensor:
+    """`data` (N, CI, H, W) with its border, as a tensor expression; `data` itself without one."""
+    if not any(workload.padding):
+        return data
+    top, left, _, _ = workload.padding
+
+    def pixel(n, c, y, x):
+        inside = tirx.all(y >= top, y < top + workload.h, x >= left, x < left + workload.w)
+        value = data[n, c, y - top, x - left]
+        return tirx.if_then_else(inside, value, tirx.const(0.0, data.dtype))
+
+    shape = (workload.n, workload.ci, *padded_plane(workload))
+    return te.compute(shape, pixel, name="data_pad")
+
+
+def emit_padded(conv: Convolution):
+    """Emits a copy of the input with its border and returns the flat buffer that holds it."""
+    e, workload = conv.e, conv.workload
+    if not any(workload.padding):
+        return conv.data
+    top, left, _, _ = workload.padding
+    height, width = padded_plane(workload)
+    padded = e.alloc("data_padded", workload.n * workload.ci * height * width)
+    with e.loop(workload.n * workload.ci, "plane", ForKind.PARALLEL) as plane:
+        start = plane * (height * width)
+        e.fill_zero(padded, start, height * width)
+        with e.loop(workload.h, "row") as row:
+            e.copy(
+                padded,
+                start + (row + top) * width + left,
+                conv.data,
+                (plane * workload.h + row) * workload.w,
+                workload.w,
+            )
+    return padded
