@@ -82,6 +82,8 @@ static void decode_memory(enum isa isa, const char *text, const char *printed,
       else add_destinations(out, operand);
       if (operand->lane) single_lane = 1;
       int one_element = operand->lane || name->flags & ALL_LANES;
+      /* "{d0[], d1[]}": the same element goes to both. */
+      if (one_element && bytes && strstr(text, "[]") && printed[3] == '1') continue;
       bytes += one_element            ? lane_bytes(printed, operand)
                : operand->is_vector ? operand->bytes
                                     : general_bytes(name->name, operand);

@@ -53,7 +53,8 @@ const struct mnemonic a32_vector_mnemonics[] = {
     {"vmovn", SAME(CLASS_VMISC), 0},
     {"vqmovn", SAME(CLASS_VMISC), 0},
     {"vqmovun", SAME(CLASS_VMISC), 0},
-    {"vmrs", SAME(CLASS_FROM_VECTOR), ONE_OPERAND},
+    /* The model keeps one set of flags: vcmp writes it, vmrs moves it. */
+    {"vmrs", SAME(CLASS_FROM_VECTOR), ONE_OPERAND | READS_FLAGS},
     {"vmsr", SAME(CLASS_NOP), NO_RESULT},
     /* Logic, permutation, integer. */
     {"vand", SAME(CLASS_VMISC), 0},
