@@ -8,8 +8,9 @@ assembly is checked on the emulated board (tests marked `board`).
 from __future__ import annotations
 
 import numpy as np
-import schedules
 import tvm
+
+import schedules
 from schedules.hardware import core
 from tuner import reference
 

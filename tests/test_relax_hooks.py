@@ -5,11 +5,12 @@ from __future__ import annotations
 import host
 import numpy as np
 import pytest
-import schedules
 import tvm
+from tvm import relax
+
+import schedules
 from schedules.lowering import legalize, schedule_pass
 from tuner import reference
-from tvm import relax
 
 SHAPE = (1, 8, 13, 13)
 

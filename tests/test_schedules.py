@@ -1,4 +1,4 @@
-"""Every schedule computes every workload that it claims, with any config: on the host, in float64."""
+"""Every schedule computes every workload that it claims, with any config, on the host."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import random
 
 import host
 import pytest
-import schedules
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import schedules
 from schedules import Conv2dWorkload
 from schedules.hardware import core, cores
 

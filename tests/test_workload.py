@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from schedules import Conv2dWorkload
 
 _size = st.integers(1, 300)

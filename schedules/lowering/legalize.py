@@ -71,9 +71,9 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr
     Relax's constant folding removes where it can.
     """
     core = core_of(Target.current(allow_none=True))
-    workload = workload_of(call) if core is not None else None
-    choice = choose(workload, core) if workload is not None else None
-    if choice is None:
+    workload = workload_of(call)
+    choice = choose(workload, core) if core is not None and workload is not None else None
+    if workload is None or choice is None:
         assert _tvm_legalize is not None
         return _tvm_legalize(builder, call)
     schedule, config = choice

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tvm
 from tvm import relax
 from tvm.target import Target
@@ -11,7 +13,7 @@ from .schedule_pass import ScheduleForArm
 
 _NAME = "s_tir"  # what relax.build and tvm.compile lower through by default
 
-_tvm_factory = None  # TVM's own pipeline factory while ours is in place
+_tvm_factory: Callable[[], tuple] | None = None  # TVM's own pipeline factory while ours is in place
 
 
 def register() -> None:
@@ -31,6 +33,7 @@ def unregister() -> None:
 
 
 def _with_schedules():
+    assert _tvm_factory is not None
     lower, finalize_host, finalize_device = _tvm_factory()
     return tvm.transform.Sequential([ScheduleForArm(), lower]), finalize_host, finalize_device
 
