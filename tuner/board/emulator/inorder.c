@@ -96,7 +96,7 @@ static void run(const struct block *block) {
     int64_t stall = 0;
     for (; event < memory_event_count && memory_events[event].instruction <= i; event++) {
       int64_t arrival = memory_resolve(&memory_events[event], t);
-      if (memory_events[event].kind == EVENT_STORE) {
+      if (is_store_event(&memory_events[event])) {
         if (arrival > stall) stall = arrival;
       } else if (arrival + in->latency - 1 > ready) {
         ready = addend_ready = arrival + in->latency - 1;

@@ -210,8 +210,8 @@ void memory_miss(uint64_t line, int instruction, int is_store) {
     set->ready[way] = 0;
     set->dirty[way] |= (uint8_t)is_store;
     l1_move_to_front(set, way);
-    if (!ready) return;
-    if (ready > t && !is_store) add_event(instruction, EVENT_READY_AT, ready);
+    if (!ready || is_store) return;
+    if (ready > t) add_event(instruction, EVENT_READY_AT, ready);
     prefetch_train(line, t);
     return;
   }
@@ -221,11 +221,11 @@ void memory_miss(uint64_t line, int instruction, int is_store) {
   if (is_store) {
     int streams = extends_store_stream(line);
     l1_insert(line, 0, 1, t);
-    if (!in_l2 && !streams) add_event(instruction, EVENT_STORE, 0);
-  } else {
-    l1_insert(line, t + (in_l2 ? parameters.l2_cycles : parameters.dram_cycles), 0, t);
-    add_event(instruction, in_l2 ? EVENT_L2 : EVENT_DRAM, 0);
+    if (!in_l2) add_event(instruction, streams ? EVENT_STORE_STREAM : EVENT_STORE, 0);
+    return;
   }
+  l1_insert(line, t + (in_l2 ? parameters.l2_cycles : parameters.dram_cycles), 0, t);
+  add_event(instruction, in_l2 ? EVENT_L2 : EVENT_DRAM, 0);
   prefetch_train(line, t);
 }
 
@@ -238,8 +238,9 @@ void memory_preload(uint64_t address, uint64_t bytes) {
 
 int64_t memory_resolve(const struct event *event, int64_t issue) {
   if (event->kind == EVENT_READY_AT) return event->ready;
-  if (event->kind == EVENT_STORE) {
-    take_bus(issue);
+  if (is_store_event(event)) {
+    /* A line overwritten whole is not read; its write-back took the bus when it left L2. */
+    if (event->kind == EVENT_STORE) take_bus(issue);
     return bus_free - (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
   }
   int64_t *slot = &miss_slots[next_slot++ % (unsigned)parameters.mshrs];

@@ -6,7 +6,8 @@
  *
  * Simplifications: physical addresses are the virtual ones; no TLB, no instruction cache, true LRU
  * everywhere; an access that crosses a line counts as the first line only.  QEMU reports no access
- * for prefetch instructions (prfm, pld), so they cost an issue slot and bring nothing. */
+ * for prefetch instructions (prfm, pld), so they cost an issue slot and bring nothing.  Only loads
+ * train the prefetcher. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
@@ -16,7 +17,7 @@
 
 enum { MAX_EVENTS = 4096 };
 
-enum event_kind { EVENT_READY_AT, EVENT_L2, EVENT_DRAM, EVENT_STORE };
+enum event_kind { EVENT_READY_AT, EVENT_L2, EVENT_DRAM, EVENT_STORE, EVENT_STORE_STREAM };
 
 struct event {
   int32_t instruction; /* index in the block */
@@ -34,6 +35,10 @@ extern struct event memory_events[MAX_EVENTS];
 extern int memory_event_count;
 extern struct line_state *memory_l1; /* of the current core */
 extern uint64_t memory_l1_mask;
+
+static inline int is_store_event(const struct event *event) {
+  return event->kind == EVENT_STORE || event->kind == EVENT_STORE_STREAM;
+}
 
 void memory_create(void);
 void memory_flush(void);                        /* everything empty */

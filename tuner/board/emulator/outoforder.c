@@ -141,7 +141,7 @@ static void run(const struct block *block) {
     int64_t completes = in->is_store ? issue + 1 : ready;
     for (; event < memory_event_count && memory_events[event].instruction <= i; event++) {
       int64_t arrival = memory_resolve(&memory_events[event], issue);
-      if (memory_events[event].kind == EVENT_STORE) {
+      if (is_store_event(&memory_events[event])) {
         if (arrival > completes) completes = arrival;
       } else if (arrival + in->latency - 1 > ready) {
         ready = addend_ready = completes = arrival + in->latency - 1;
