@@ -6,8 +6,8 @@ import ctypes
 import subprocess
 from pathlib import Path
 
-from tuner.board import toolchain
 from tuner.board import emulator as emulator_package
+from tuner.board import toolchain
 
 SOURCES = Path(emulator_package.__file__).parent
 MAX_REGISTERS = 40  # decode.h
@@ -44,7 +44,7 @@ class Decoder:
         self._library.class_name.restype = ctypes.c_char_p
 
     def describe(self, isa: str, text: str) -> str:
-        """One line of words: `fma.q reads v31 v0 + v6 writes v6`; what follows "+" is the addend."""
+        """In words: `fma.q reads v31 v0 + v6 writes v6`; what follows "+" is the addend."""
         record = Instruction()
         self._library.decode(ISA_NUMBERS[isa], text.encode(), ctypes.byref(record))
         name = self._library.class_name(int(record.class_)).decode()

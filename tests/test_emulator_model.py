@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from schedules import hardware
 from tuner.board import build, emulator, launch, toolchain
 from tuner.board.emulator import params

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from schedules import hardware
 from tuner.board.emulator import params
 
@@ -109,9 +110,7 @@ def test_bad_board_table_is_refused(tmp_path):
 def test_parameter_file(name, tmp_path):
     board = hardware.board(name)
     params.write(board, tmp_path / "board.txt", threads=2)
-    lines = dict(
-        line.split(" ", 1) for line in (tmp_path / "board.txt").read_text().splitlines()
-    )
+    lines = dict(line.split(" ", 1) for line in (tmp_path / "board.txt").read_text().splitlines())
     assert lines["board"] == name and lines["core"] == board.core.name
     assert lines["model_version"] == str(params.MODEL_VERSION)
     assert lines["cores"] == "2"
