@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tvm
 from board_kernels import (
     broken,
     matmul,
@@ -132,3 +133,22 @@ def test_unknown_preparation_is_refused(armv7_board):
         pytest.raises(Exception, match="unknown to the emulated board"),
     ):
         module.time_evaluator("add_one", session.cpu(0), f_preproc="warm_it_up")(1)
+
+
+def test_function_of_a_network_is_timed(board):
+    _, data = network_weights()
+    with session_with(board, network(board.board.core.isa)) as (session, module):
+        machine = relax.VirtualMachine(module, session.cpu(0))
+        (on_device,) = on_board(session, data)
+        result = machine.time_evaluator("main", session.cpu(0), repeat=3)(on_device)
+        assert result.mean == counters(session)["cycles"] / board.board.clock_hz
+
+
+def test_error_in_a_timed_kernel_is_told(board):
+    with session_with(board, matmul(board.board.core.isa)) as (session, module):
+        (small,) = on_board(session, np.zeros((3, 3), "float32"))
+        evaluator = module.time_evaluator("main", session.cpu(0))
+        with pytest.raises(tvm.error.RPCError, match="main"):
+            evaluator(small, small, small)
+        assert session.listdir(".") != ""
+    matmul_counts(board)
