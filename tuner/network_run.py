@@ -128,8 +128,12 @@ def _run_all(
         finally:
             free_boards.put(endpoint)
 
-    with ThreadPoolExecutor(len(endpoints)) as pool:
+    pool = ThreadPoolExecutor(len(endpoints))
+    try:
         return list(pool.map(run, libraries))
+    finally:
+        # After Ctrl-C, do not wait: what runs ends with its board.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run(endpoint: Endpoint, library: Path, data: np.ndarray) -> tuple[float, np.ndarray]:
