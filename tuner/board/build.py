@@ -97,7 +97,7 @@ def build_program(
         if program.exists():
             return program
         program.parent.mkdir(parents=True, exist_ok=True)
-        with _only_builder(folder / f"{key}.lock", progress):
+        with _only_builder(folder / f"{key}.lock", title if progress else ""):
             if not program.exists():
                 objects = cache.compile(units, title, progress)
                 unfinished = program.with_suffix(".part")
@@ -126,14 +126,14 @@ def _server_units() -> list[Unit]:
 
 
 @contextlib.contextmanager
-def _only_builder(path: Path, announce: bool) -> Iterator[None]:
-    """Two processes that need the same program build it once; the other one waits."""
+def _only_builder(path: Path, title: str) -> Iterator[None]:
+    """Two processes that need the same program build it once; the other one waits, and says so."""
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        if announce:
-            print(f"waiting for another process that builds {path.stem}", file=sys.stderr)
+        if title:
+            print(f"waiting for another process: {title}", file=sys.stderr)
         lock.acquire()
     try:
         yield

@@ -88,37 +88,28 @@ class EmulatedBoard:
         self.folder = Path(tempfile.mkdtemp(prefix="tvm-arm-board-"))
         self._log_path = self.folder / "server.log"
         try:
-            parameters = self.folder / "parameters.txt"
-            params.write(board, parameters, self.threads)
-            self._process = self._start(qemu, server, plugin, parameters, port)
+            params.write(board, self.folder / "parameters.txt", self.threads)
+            (self.folder / "tvm_rpc_server").symlink_to(server)
+            (self.folder / "libemulator.so").symlink_to(plugin)
+            self._process = self._start(qemu, port)
             self.port = self._wait_until_listening()
         except BaseException:
             self.stop()
             raise
 
-    def _start(
-        self, qemu: Path, server: Path, plugin: Path, parameters: Path, port: int
-    ) -> subprocess.Popen[str]:
+    def _start(self, qemu: Path, port: int) -> subprocess.Popen[str]:
         _, cpu = _QEMU[self.board.core.isa]
-        # Every argument and variable the guest sees has a fixed length, and its paths are
-        # relative: their bytes lie on its stack and heap and would shift what comes after.
-        guest = [
-            *("--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
+        # Every path is relative, every number has a fixed length: their bytes lie on the guest's
+        # stack and would shift what comes after. Besides, QEMU takes no comma in a plugin's path.
+        plugin = "./libemulator.so,params=parameters.txt"
+        emulator = [str(qemu), "-cpu", cpu, "-plugin", plugin]
+        server = [
+            *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
             *("--sessions", str(_SESSIONS), "--exit-with", f"{os.getpid():010d}"),
-        ]
-        plugin_option = f"{plugin},params={parameters}"
-        emulator: list[str | Path] = [
-            qemu,
-            "-0",
-            "tvm_rpc_server",
-            "-cpu",
-            cpu,
-            "-plugin",
-            plugin_option,
         ]
         with self._log_path.open("wb") as log:
             return subprocess.Popen(
-                [*emulator, str(server), *guest],
+                emulator + server,
                 cwd=self.folder,
                 env={"TVM_NUM_THREADS": f"{self.threads:03d}"},
                 stdin=subprocess.DEVNULL,

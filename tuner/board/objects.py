@@ -6,12 +6,12 @@ common.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,8 +162,9 @@ def _weight(unit: Unit) -> int:
     return 20 + sum(path.stat().st_size for path in unit.sources) // 1024
 
 
-@contextlib.contextmanager
-def _bar(title: str, total: int, shown: bool) -> Iterator[tqdm]:
+def _bar(title: str, total: int, shown: bool) -> tqdm:
+    terminal = sys.stderr.isatty()
+    if shown and not terminal:
+        print(title, file=sys.stderr, flush=True)  # a bar in a log file is hundreds of lines
     layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}"
-    with tqdm(desc=title, total=total, disable=not shown, bar_format=layout) as bar:
-        yield bar
+    return tqdm(desc=title, total=total, disable=not (shown and terminal), bar_format=layout)
