@@ -72,11 +72,10 @@ volatile sig_atomic_t stop_requested = 0;
 
 // Takes leave of ended supervisors.
 void Reap(Children* children, MatchKey* match_key, int tracker_fd) {
-  int status;
   pid_t pid;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+  while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0) {
     children->Remove(pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kRefused) continue;
+    if (!match_key->Used()) continue;  // that was no client of ours
     match_key->SetUsed(false);
     if (tracker_fd >= 0 && write(tracker_fd, "", 1) < 0) continue;  // pipe full: it knows already
   }

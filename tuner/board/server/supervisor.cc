@@ -122,7 +122,7 @@ void Supervise(int fd, const Options& options, MatchKey* match_key) {
   alarm(0);
   if (!greeting.accepted) {
     Log("refused a connection: not a TVM RPC client, or a wrong key");
-    _exit(kRefused);
+    _exit(0);
   }
   match_key->SetUsed(true);
   const int on = 1;
@@ -133,7 +133,7 @@ void Supervise(int fd, const Options& options, MatchKey* match_key) {
              options.work_dir, strerror(errno));
     Log("%s", message);
     SendException(fd, message);
-    _exit(kServed);
+    _exit(0);
   }
 
   struct sigaction stop = {};
@@ -167,7 +167,7 @@ void Supervise(int fd, const Options& options, MatchKey* match_key) {
   }
   close(fd);
   RemoveWorkspace();
-  _exit(kServed);
+  _exit(0);
 }
 
 }  // namespace server

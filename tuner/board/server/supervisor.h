@@ -6,11 +6,6 @@
 
 namespace server {
 
-enum SupervisorStatus {
-  kServed = 0,   // a session took place
-  kRefused = 1,  // the peer was no client of ours
-};
-
 // Runs in a process of its own; does not return.
 [[noreturn]] void Supervise(int fd, const Options& options, MatchKey* match_key);
 

@@ -113,7 +113,7 @@ std::string FreshKey(const char* board_key) {
 // Keeps the board offered until the connection is lost.
 void StayRegistered(Connection* tracker, const char* board_key, int session_ended_fd,
                     MatchKey* match_key) {
-  bool offer = true;
+  bool offer = !match_key->Used();  // false: a client kept the board while the tracker was away
   int missed = 0;
   for (;;) {
     if (offer) {
