@@ -81,8 +81,12 @@ class Conv2dWinograd(Schedule):
         return 0.95 if min(workload.oh, workload.ow) >= 4 and workload.ci >= 16 else 0.4
 
     def error_growth(self, config: Config) -> float:
-        """The transforms' coefficients grow intermediate values; measured in the tests."""
-        return {2: 4.0, 4: 40.0}[int(config["m"])]
+        """The transforms' coefficients grow intermediate values.
+
+        Measured on random data: 2 and 20 times the error of a direct sum; `tests/test_errors.py`
+        holds every schedule to a quarter of the bound that follows.
+        """
+        return {2: 2.0, 4: 16.0}[int(config["m"])]
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         m, nr = int(config["m"]), int(config["nr"])

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import schedules
 from tuner.measure import checker
 from tuner.measure.boards import Endpoint
 from tuner.measure.builder import Builder
@@ -88,7 +89,8 @@ class Measurer:
             finally:
                 run_s = time.monotonic() - start
                 self._free_boards.put(board)
-            check = checker.check(run.output, problem.expected, problem.bound)
+            growth = schedules.get(candidate.schedule).error_growth(config)
+            check = checker.check(run.output, problem.expected, problem.bound * growth)
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
             return Outcome(error=failure, build_s=build_s, run_s=run_s)
