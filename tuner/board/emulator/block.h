@@ -4,7 +4,7 @@
 
 #include "parameters.h"
 
-enum { BRANCH_HISTORY = 256, MEMO_ENTRIES = 16 };
+enum { BRANCH_HISTORY = 256, MEMO_ENTRY_BITS = 7 };
 
 struct uop {
   uint8_t pipes;
@@ -43,7 +43,7 @@ struct block {
   uint8_t history;
   uint8_t counters[BRANCH_HISTORY];
 
-  struct memo_entry memo[MEMO_ENTRIES];
+  struct memo_entry *memo; /* 1 << MEMO_ENTRY_BITS of them, from the first use on */
 
   uint64_t executions, cycles; /* for the profile */
   char *text;                  /* disassembly, kept for the profile only */

@@ -74,6 +74,12 @@ static void run_in_full(struct block *block, int taken, int penalty) {
   if (block->has_branch) pipeline->redirect(taken, penalty);
 }
 
+/* Where the block keeps this state's result; another state's may be there. */
+static struct memo_entry *entry_of(struct block *block, uint32_t state, uint32_t outcome) {
+  if (!block->memo) block->memo = calloc((size_t)1 << MEMO_ENTRY_BITS, sizeof *block->memo);
+  return &block->memo[(state * 4 + outcome) * 2654435769u >> (32 - MEMO_ENTRY_BITS)];
+}
+
 void memo_run(struct block *block, int taken, int penalty) {
   if (!enabled || memory_event_count || cooldown) {
     if (memory_event_count) cooldown = BLOCKS_WITHOUT_MEMO_AFTER_MISS;
@@ -88,7 +94,7 @@ void memo_run(struct block *block, int taken, int penalty) {
     return;
   }
   uint32_t outcome = (uint32_t)taken | (penalty ? 2u : 0u);
-  struct memo_entry *entry = &block->memo[(state * 2 + outcome) % MEMO_ENTRIES];
+  struct memo_entry *entry = entry_of(block, state, outcome);
   if (entry->generation == generation && entry->state == state && entry->outcome == outcome) {
     *pipeline_clock += entry->cycles;
     current_state = entry->next_state;
