@@ -6,6 +6,7 @@ import pytest
 
 from schedules import hardware
 from tuner import cli, records
+from tuner.board import launch
 from tuner.networks import network
 from tuner.networks.graph import Graph
 
@@ -79,3 +80,11 @@ def test_fewer_threads_take_more_cycles(capsys, tmp_path):
     assert one["tuned"]["cycles"] > four["tuned"]["cycles"]
     # The two do not share results: a time on one thread says nothing about four.
     assert len(records.read(log)) == 10
+
+
+def test_a_served_board_gives_the_same_cycles(capsys, tmp_path):
+    local, _ = _tune(capsys, tmp_path / "local.jsonl", "cortex-a17", 5)
+    with launch.EmulatedBoard(hardware.board("rk3288")) as board:
+        address = ["--host", board.host, "--port", str(board.port)]
+        remote, _ = _tune(capsys, tmp_path / "remote.jsonl", "rk3288", 5, *address)
+    assert {**remote, "target": "cortex-a17"} == local

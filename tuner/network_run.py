@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import tvm
-from schedules.hardware import Board
 from tvm import relax
 
 import schedules
+from schedules.hardware import Board
 from tuner.board import link
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Endpoint, session

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Protocol
 
 import tvm
-from schedules.hardware import Core
 from tvm.target import codegen
 
+from schedules.hardware import Core
 from tuner import budget, search
 from tuner.measure import BoardInfo, Measurer, Outcome, Trial
 from tuner.records import Log, Record, trial_key

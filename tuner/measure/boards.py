@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import tvm.rpc
 
@@ -14,7 +17,38 @@ from schedules.hardware import Board
 from tuner.board import session as board_session
 from tuner.errors import UserError
 
+_REACH_TIMEOUT_S = 5
+# A server that serves one client at a time answers when the one before is done.
+_HANDSHAKE_TIMEOUT_S = 60
 _DESCRIBE_TIMEOUT_S = 20
+
+_Result = TypeVar("_Result")
+
+
+class _TookTooLong(Exception):
+    """A call did not return in time."""
+
+
+def _within(limit_s: float, call: Callable[[], _Result]) -> _Result:
+    """Return what `call` returns, or raise what it raises, unless it takes too long.
+
+    It cannot be stopped then: its thread stays behind, and ends with the process.
+    """
+    outcome: Future[_Result] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.result(limit_s)
+    except FutureTimeout:
+        if outcome.done():  # the call itself ran into a time limit of its own
+            raise
+        raise _TookTooLong from None
 
 
 class Endpoint(Protocol):
@@ -39,9 +73,17 @@ class RemoteBoard:
         """
         address = f"{self.host}:{self.port}"
         try:
-            # TVM retries a refused connection for a minute; a user wants to know at once.
-            socket.create_connection((self.host, self.port), timeout=5).close()
-            return tvm.rpc.connect(self.host, self.port, session_timeout=timeout_s)
+            # TVM's own message does not tell a refused connection from an unknown host.
+            socket.create_connection((self.host, self.port), timeout=_REACH_TIMEOUT_S).close()
+            return _within(
+                _HANDSHAKE_TIMEOUT_S,
+                lambda: tvm.rpc.connect(self.host, self.port, session_timeout=timeout_s),
+            )
+        except _TookTooLong:
+            raise UserError(
+                f"the board at {address} accepts connections but does not answer",
+                "wait until no other program uses it, or restart its server",
+            ) from None
         except OSError as error:
             reason = error.strerror or str(error)
             raise UserError(

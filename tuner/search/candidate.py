@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from schedules.hardware import Core
-
 import schedules
 from schedules import Conv2dWorkload
+from schedules.hardware import Core
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Building, reaching boards and running: what goes wrong is said in plain words."""
+
+import contextlib
+import socket
+import threading
+
+import numpy as np
+import pytest
+from tvm.rpc.server import Server
+
+from schedules import Conv2dWorkload, hardware
+from tuner.board import launch
+from tuner.errors import UserError
+from tuner.measure import Measurer, RemoteBoard, Trial, boards, checker, describe
+from tuner.measure.builder import Builder
+from tuner.measure.errors import TrialError
+from tuner.search import Candidate, Space
+from tuner.tasks import Task
+
+_WORKLOAD = Conv2dWorkload(1, 8, 7, 7, 12, 3, 3, padding=(1, 1, 1, 1))
+_TASK = Task(_WORKLOAD, ("layer",), ("bias", "relu"))
+
+
+@contextlib.contextmanager
+def _peer(answer: bytes, hangs_up: bool):
+    """A server that is none of TVM's: says `answer` to whoever connects; yields its port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        accepted = []
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.sendall(answer)
+                    if hangs_up:
+                        connection.close()
+                    accepted.append(connection)
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        for connection in accepted:
+            connection.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_peer_that_is_no_rpc_server(answer):
+    with (
+        _peer(answer, hangs_up=True) as port,
+        pytest.raises(UserError, match="not a TVM RPC server"),
+    ):
+        RemoteBoard("127.0.0.1", port).connect(5)
+
+
+def test_a_peer_that_is_silent(monkeypatch):
+    monkeypatch.setattr(boards, "_HANDSHAKE_TIMEOUT_S", 0.2)
+    with _peer(b"", hangs_up=False) as port, pytest.raises(UserError, match="does not answer"):
+        RemoteBoard("127.0.0.1", port).connect(5)
+
+
+def test_a_host_that_does_not_exist():
+    with pytest.raises(UserError, match=r"no board answers at no-such-host\.invalid:9090"):
+        RemoteBoard("no-such-host.invalid", 9090).connect(5)
+
+
+def test_a_stock_server_is_a_real_board_of_unknown_clock():
+    server = Server(host="127.0.0.1", port=9500, port_end=9600, silent=True)
+    try:
+        info = describe(RemoteBoard("127.0.0.1", server.port), hardware.board("rk3288"))
+    finally:
+        server.terminate()
+    assert not info.emulated
+    assert info.cycles(0.5) is None
+    assert info.label == "(rk3288)"
+
+
+def test_what_does_not_compile_is_a_build_error(tmp_path):
+    builder = Builder("cortex-a17", workers=1)
+    try:
+        with pytest.raises(TrialError, match="no_such_schedule") as raised:
+            builder.build(_WORKLOAD, "no_such_schedule", {}, (), tmp_path / "library.so")
+    finally:
+        builder.close()
+    assert raised.value.kind == "build"
+
+
+@pytest.mark.board
+def test_another_core_than_the_one_to_tune_for():
+    with (
+        launch.EmulatedBoard(hardware.board("rk3288")) as board,
+        pytest.raises(UserError, match="use --target rk3288"),
+    ):
+        describe(board, hardware.board("rpi4"))
+
+
+@pytest.mark.board
+def test_a_wrong_answer_is_an_error_without_a_time(monkeypatch):
+    """The board computes rightly, but not what the reference says."""
+    right = checker.problem(_WORKLOAD, _TASK.epilogue)
+    shifted = checker.Problem(
+        right.data, right.weight, right.constants, right.expected + 1, right.bound
+    )
+    monkeypatch.setattr(checker, "problem", lambda *_: shifted)
+    (outcome,) = _measure([_first_candidate()])
+    assert outcome.error["kind"] == "wrong answer"
+    assert outcome.costs_s == ()
+
+
+@pytest.mark.board
+def test_the_time_does_not_depend_on_what_ran_before():
+    candidate = _first_candidate()
+    outcomes = _measure([candidate] * 4)
+    assert len({outcome.costs_s for outcome in outcomes}) == 1
+    assert all(outcome.error is None for outcome in outcomes)
+    assert np.isfinite(outcomes[0].check["max_err"])
+
+
+def _first_candidate() -> Candidate:
+    return Space(_WORKLOAD, hardware.core("cortex-a17")).defaults()[0]
+
+
+def _measure(candidates):
+    trials = [Trial(index, _TASK, candidate) for index, candidate in enumerate(candidates)]
+    with (
+        launch.EmulatedBoard(hardware.board("rk3288")) as board,
+        Measurer("cortex-a17", [board, board], workers=2) as measurer,
+    ):
+        return [outcome for _, outcome in measurer.measure(trials)]
