@@ -85,6 +85,12 @@ def test_what_does_not_compile_is_a_build_error(tmp_path):
     assert raised.value.kind == "build"
 
 
+def test_workers_that_do_not_start_are_not_a_fault_of_the_candidates(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(UserError, match="do not start"):
+        Builder("cortex-a17", workers=1)
+
+
 @pytest.mark.board
 def test_another_core_than_the_one_to_tune_for():
     with (

@@ -7,6 +7,7 @@ import pytest
 
 from schedules import hardware
 from tuner import networks, search, tasks
+from tuner.errors import UserError
 from tuner.measure import BoardInfo, Outcome
 from tuner.records import Log
 from tuner.tune import Options, TaskSearch, best_configs, tune
@@ -18,9 +19,10 @@ _TRIALS = 80
 class _Measurer:
     """Makes up a time for each candidate, and hands outcomes back in any order."""
 
-    def __init__(self, stop_after: int | None = None) -> None:
+    def __init__(self, stop_after: int | None = None, always_fails: bool = False) -> None:
         self.measured: list[str] = []
         self._stop_after = stop_after
+        self._always_fails = always_fails
 
     def measure(self, trials):
         shuffled = list(trials)
@@ -31,7 +33,7 @@ class _Measurer:
             key = f"{trial.task.workload.key} {trial.candidate.key}"
             self.measured.append(key)
             noise = zlib.crc32(key.encode())
-            if noise % 11 == 0:
+            if self._always_fails or noise % 11 == 0:
                 yield trial, Outcome(error={"kind": "run", "text": "made up"})
             else:
                 yield trial, Outcome(costs_s=(trial.task.workload.macs * (1 + noise % 997) / 1e12,))
@@ -105,3 +107,10 @@ def test_fewer_trials_than_layers(tmp_path):
     searches, _, observer = _run(tmp_path / "log.jsonl", trials=3)
     assert observer.new == 3
     assert len(best_configs(searches)) <= 3
+
+
+def test_a_run_in_which_nothing_works_ends_at_once(tmp_path):
+    measurer = _Measurer(always_fails=True)
+    with pytest.raises(UserError, match=r"trials of a batch failed.*made up.*doctor"):
+        _run(tmp_path / "log.jsonl", measurer)
+    assert len(measurer.measured) < _TRIALS

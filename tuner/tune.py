@@ -14,6 +14,7 @@ from tvm.target import codegen
 
 from schedules.hardware import Core
 from tuner import budget, search
+from tuner.errors import UserError
 from tuner.measure import BoardInfo, Measurer, Outcome, Trial
 from tuner.records import Log, Record, trial_key
 from tuner.search import Candidate, Result, Space
@@ -21,6 +22,8 @@ from tuner.tasks import Task
 
 # The model is refitted between rounds; a round is large enough to keep all workers busy.
 _ROUNDS = 6
+# So many failures in a row, and no success, are the fault of the board or of this host.
+_SUSPICIOUS_FAILURES = 8
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def tune(
     trials = _number(_batches(searches, options.trials, strategy))
     for batch in trials:
         records = _measure(batch, options, board, log, measurer, observer)
+        _require_success(records)
         # In order of the trials, not of their ending: the result must not depend on timing.
         for (task_search, _), record in zip(batch, records, strict=True):
             task_search.take(record)
@@ -173,6 +177,17 @@ def _measure(
         records[trial.index] = record
         observer.on_record(by_index[trial.index], record, is_new=True)
     return [records[trial.index] for _, trial in batch]
+
+
+def _require_success(records: Sequence[Record]) -> None:
+    """Raise a `UserError` if a whole batch failed: the fault is then hardly in the configs."""
+    if len(records) >= _SUSPICIOUS_FAILURES and all(record.error for record in records):
+        error = records[-1].error or {}
+        raise UserError(
+            f"all {len(records)} trials of a batch failed, the last one: "
+            f"{error.get('kind')}: {error.get('text')}",
+            "run `python -m tuner doctor`, and go on with another --log",
+        )
 
 
 def _key(trial: Trial, board: BoardInfo) -> str:

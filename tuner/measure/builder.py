@@ -10,6 +10,7 @@ from pathlib import Path
 from tvm.support.popen_pool import PopenPoolExecutor
 
 from schedules import Conv2dWorkload
+from tuner.errors import UserError
 from tuner.measure.errors import TrialError
 
 # A candidate takes about half a second; a compiler that takes this long has run away.
@@ -17,7 +18,11 @@ _TIME_LIMIT_S = 60
 
 
 class Builder:
-    """A pool of processes that each import TVM once and then compile one candidate at a time."""
+    """A pool of processes that each import TVM once and then compile one candidate at a time.
+
+    Raises:
+        UserError: no such process starts.
+    """
 
     def __init__(self, core_name: str, workers: int) -> None:
         self._core_name = core_name
@@ -28,6 +33,18 @@ class Builder:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self._require_worker()
+
+    def _require_worker(self) -> None:
+        """Start one worker: if none can, that is not to be taken for a fault of every candidate."""
+        try:
+            self._pool.submit(_prepare_worker).result()
+        except Exception as error:
+            self.close()
+            raise UserError(
+                f"the processes that compile candidates do not start: {error}",
+                "start the tuner in its own folder, or install it: pip install -e .",
+            ) from error
 
     def build(
         self,

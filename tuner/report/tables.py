@@ -80,6 +80,11 @@ def print_layers(
         f"Sum over all layers: {format_time(before_s)} -> {format_time(after_s)} {board.label}",
         highlight=False,
     )
+    console.print(
+        "Of peak: multiply-adds of the plain convolution against what all threads could do; "
+        "Winograd needs fewer, so it can exceed 100%.",
+        highlight=False,
+    )
 
 
 def _layer_cells(search: TaskSearch, core: Core, board: BoardInfo) -> list[str]:
