@@ -9,7 +9,7 @@ import tvm
 from tvm import relax
 
 import schedules
-from schedules.lowering import legalize, schedule_pass
+from schedules.lowering import legalize, pipeline, schedule_pass
 from tuner import reference
 
 SHAPE = (1, 8, 13, 13)
@@ -18,7 +18,7 @@ SHAPE = (1, 8, 13, 13)
 @pytest.fixture
 def host_is_arm(monkeypatch):
     """Builds for this machine as if it were an ARM board, so that the result can be run."""
-    for module in (legalize, schedule_pass):
+    for module in (legalize, pipeline, schedule_pass):
         monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from tvm import tirx
 from tvm.s_tir import Schedule as TensorSchedule
@@ -11,6 +12,11 @@ from tvm.tirx import BufferLoad, ForKind
 from ..workload import Conv2dWorkload
 from .emit import LANES, Emitter, ramp
 from .epilogue import Epilogue, NotElementwise
+
+
+class NotAConvolution(Exception):
+    """The function is none of our convolutions."""
+
 
 ANNOTATION = "arm_schedule"
 """Key on the convolution's block; a block annotation is what survives Relax's fusion."""
@@ -31,18 +37,36 @@ def find_annotated(sch: TensorSchedule):
     return None
 
 
+@dataclass(frozen=True)
+class Slot:
+    """The channels from `first` on of a tensor (N, `channels`, OH, OW), for a convolution to write."""
+
+    buffer: tirx.Var
+    first: int
+
+    @property
+    def channels(self) -> int:
+        return int(self.buffer.shape[1])
+
+
 class Convolution:
     """Buffers, workload and epilogue of one function, and the emitter of its new body.
 
     Args:
         func: a PrimFunc with one annotated convolution block and elementwise blocks behind it.
-        sch, block, annotated: what `find_annotated` found in it.
+        slot: where to write instead of the function's own output.
 
     Raises:
+        NotAConvolution: `func` has no annotated block.
         NotElementwise: something behind the convolution cannot be replayed on a tile.
     """
 
-    def __init__(self, func, sch: TensorSchedule, block, annotated) -> None:
+    def __init__(self, func: tirx.PrimFunc, slot: Slot | None = None) -> None:
+        sch = TensorSchedule(func)
+        found = find_annotated(sch)
+        if found is None:
+            raise NotAConvolution
+        block, annotated = found
         self.func = func
         self.workload = Conv2dWorkload.from_key(annotated["workload"])
         self.schedule_name: str = annotated["schedule"]
@@ -55,11 +79,11 @@ class Convolution:
             if last is block
             else Epilogue(final.body, sch.get(block).writes[0].source, func.params)
         )
-        output = final.writes[0].source
+        self.slot = slot or Slot(final.writes[0].source, 0)
         self.e = Emitter()
         self.data = self.e.flat_view(data)
         self.weight = self.e.flat_view(weight)
-        self.output = self.e.flat_view(output)
+        self.output = self.e.flat_view(self.slot.buffer)
         self._views = {
             buffer: self.e.flat_view(buffer)
             for buffer in (self._epilogue.inputs if self._epilogue else [])
@@ -71,12 +95,16 @@ class Convolution:
         if text not in self._imports:
             self._imports.append(text)
 
-    def finish(self):
-        """The function with its new body."""
+    def body(self) -> tirx.Stmt:
+        """What was emitted, as one statement."""
         body = self.e.body()
         for text in self._imports:
             body = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", text, body)
-        return self.func.with_body(body).with_attr("tirx.is_scheduled", True)
+        return body
+
+    def finish(self) -> tirx.PrimFunc:
+        """The function with its new body."""
+        return self.func.with_body(self.body()).with_attr("tirx.is_scheduled", True)
 
     def store_row(self, image, channel, offset, accumulators, start: int, length: int) -> None:
         """Stores consecutive pixels of one channel, through the epilogue.
@@ -87,15 +115,17 @@ class Convolution:
             accumulators: buffer with the convolution's values, from element `start` on.
             length: how many; vectors of 4 first, then single elements.
         """
-        workload = self.workload
-        plane = (image * workload.co + channel) * workload.pixels
-        for i in range(0, length - length % LANES, LANES):
-            self._store(plane + offset + i, channel, accumulators, start + i, LANES)
-        for i in range(length - length % LANES, length):
-            self._store(plane + offset + i, channel, accumulators, start + i, 1)
+        whole = length - length % LANES
+        for i in range(0, whole, LANES):
+            self._store(image, channel, offset + i, accumulators, start + i, LANES)
+        for i in range(whole, length):
+            self._store(image, channel, offset + i, accumulators, start + i, 1)
 
-    def _store(self, at, channel, accumulators, start: int, lanes: int) -> None:
-        e = self.e
+    def _store(self, image, channel, offset, accumulators, start: int, lanes: int) -> None:
+        e, workload, slot = self.e, self.workload, self.slot
+        # Operands of the epilogue have the convolution's channels, the output may have more.
+        operand = (image * workload.co + channel) * workload.pixels + offset
+        at = (image * slot.channels + slot.first + channel) * workload.pixels + offset
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
             e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
@@ -105,7 +135,7 @@ class Convolution:
             value = self._epilogue.replay(
                 lambda: BufferLoad(accumulators, [start + lane]),
                 lambda buffer, kind: BufferLoad(
-                    self._views[buffer], [at + lane if kind == "element" else channel]
+                    self._views[buffer], [operand + lane if kind == "element" else channel]
                 ),
             )
             e.store(self.output, at + lane, value)

@@ -6,10 +6,20 @@ from collections.abc import Callable
 
 import tvm
 from tvm import relax
+from tvm.relax.backend.cpu_generic import pipeline as cpu_generic
+from tvm.relax.transform import (
+    AnnotateTIROpPattern,
+    FoldConstant,
+    FuseOps,
+    FuseTIR,
+    LegalizeOps,
+)
 from tvm.target import Target
 from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
+from .concat import CONCAT, ConcatInPlace
 from .schedule_pass import ScheduleForArm
+from .targets import core_of
 
 _NAME = "s_tir"  # what relax.build and tvm.compile lower through by default
 
@@ -41,7 +51,30 @@ def _with_schedules():
 def pipeline(target: Target) -> tvm.transform.Pass:
     """What to build with: `relax.build(mod, target, relax_pipeline=schedules.pipeline(target))`.
 
-    TVM's default pipeline fuses nothing; this one folds constants and fuses what stands behind a
-    convolution into it, so that bias and activation cost no pass over memory.
+    TVM's default pipeline fuses nothing. This one is TVM's `relax.get_default_pipeline` for CPUs,
+    which folds constants and fuses bias and activation into convolutions, and in which
+    concatenated convolutions write their part of the result in place. For a target that is no ARM
+    CPU it is TVM's unchanged.
     """
-    return relax.get_default_pipeline(target)
+    core = core_of(target)
+    if core is None:
+        return relax.get_default_pipeline(target)
+    passes = [
+        *cpu_generic.library_dispatch_passes(target),
+        LegalizeOps(skip_ops=[CONCAT]),
+        AnnotateTIROpPattern(),
+        FoldConstant(),
+        FuseOps(),
+        FuseTIR(),
+        ConcatInPlace(core),
+        LegalizeOps(),
+        *cpu_generic.dataflow_lower_passes(target),
+        *cpu_generic.finalize_passes(target),
+    ]
+
+    @tvm.transform.module_pass(opt_level=0, name="ArmPipeline")
+    def run(mod: tvm.IRModule, _context) -> tvm.IRModule:
+        with target:
+            return tvm.transform.Sequential(passes)(mod)
+
+    return run

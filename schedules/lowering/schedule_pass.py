@@ -6,10 +6,10 @@ import logging
 
 import tvm
 from tvm import tirx
-from tvm.s_tir import Schedule as TensorSchedule
 
+from ..hardware import Core
 from ..registry import get
-from .convolution import Convolution, find_annotated
+from .convolution import Convolution, NotAConvolution
 from .epilogue import NotElementwise
 from .generic import schedule_generic
 from .targets import core_of
@@ -17,20 +17,23 @@ from .targets import core_of
 _log = logging.getLogger(__name__)
 
 
-def schedule_function(func: tirx.PrimFunc, core) -> tirx.PrimFunc:
+def schedule_function(func: tirx.PrimFunc, core: Core) -> tirx.PrimFunc:
     """`func` with its loops arranged for `core`; unchanged where nothing is known to do better."""
     if func.attrs is not None and "tirx.is_scheduled" in func.attrs:
         return func
-    sch = TensorSchedule(func)
-    found = find_annotated(sch)
-    if found is not None:
-        try:
-            conv = Convolution(func, sch, *found)
-            get(conv.schedule_name).emit(conv, core, conv.config)
-            return conv.finish()
-        except NotElementwise as reason:
-            _log.warning("a fused convolution keeps its plain loops: %s", reason)
+    try:
+        return emit(Convolution(func), core).finish()
+    except NotAConvolution:
+        pass
+    except NotElementwise as reason:
+        _log.warning("a fused convolution keeps its plain loops: %s", reason)
     return schedule_generic(func)
+
+
+def emit(conv: Convolution, core: Core) -> Convolution:
+    """Writes the loop nest that the convolution's annotation asks for."""
+    get(conv.schedule_name).emit(conv, core, conv.config)
+    return conv
 
 
 @tvm.transform.module_pass(opt_level=0, name="ScheduleForArm")

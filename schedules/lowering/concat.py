@@ -1,0 +1,102 @@
+"""Convolutions that are concatenated write their channels in place: the copy disappears.
+
+SqueezeNet's fire modules end in the concatenation of two convolutions. Relax computes each into a
+tensor of its own and copies both; here they become one function that writes both parts of the
+result.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax, tirx
+from tvm.ir import Op
+from tvm.relax.expr_functor import PyExprMutator, mutator
+
+from ..hardware import Core
+from .convolution import Convolution, NotAConvolution, Slot
+from .epilogue import NotElementwise
+from .schedule_pass import emit
+
+CONCAT = "relax.concat"
+_CHANNELS = 1  # axis of NCHW
+
+
+@tvm.transform.module_pass(opt_level=0, name="ConcatInPlace")
+class ConcatInPlace:
+    """Merges `concat(conv(...), conv(...), ...)` along the channels into one function.
+
+    Runs after fusion, on a module whose concatenations are not yet lowered. A concatenation of
+    anything else, or of results that are used elsewhere too, is left alone.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def transform_module(self, mod: tvm.IRModule, _context) -> tvm.IRModule:
+        for name, func in mod.functions_items():
+            if isinstance(func, relax.Function):
+                merger = _Merger(mod, func, self._core)
+                mod = merger.run(name, func)
+        return relax.transform.DeadCodeElimination()(mod)
+
+
+@mutator
+class _Merger(PyExprMutator):
+    def __init__(self, mod: tvm.IRModule, func: relax.Function, core: Core) -> None:
+        super().__init__(mod)
+        self._mod = mod
+        self._core = core
+        self._uses = _count_uses(func)
+
+    def run(self, name: tvm.ir.GlobalVar, func: relax.Function) -> tvm.IRModule:
+        self.builder_.update_func(name, self.visit_expr(func))
+        return self.builder_.get()
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = self.visit_expr_post_order(call)
+        if call.op != Op.get(CONCAT) or int(call.attrs.axis) != _CHANNELS:
+            return call
+        parts = [self._convolution(field) for field in call.args[0]]
+        if None in parts:
+            return call
+        merged = self._merge(parts, call)
+        return call if merged is None else merged
+
+    def _convolution(self, var) -> tuple[tirx.PrimFunc, list] | None:
+        """(function, arguments) of the call behind `var`, if nothing else needs its result."""
+        if not isinstance(var, relax.Var) or self._uses.get(var, 0) != 1:
+            return None
+        producer = self.lookup_binding(var)
+        if not isinstance(producer, relax.Call) or producer.op != Op.get("relax.call_tir"):
+            return None
+        return self._mod[producer.args[0]], list(producer.args[1])
+
+    def _merge(self, parts: list, call: relax.Call) -> relax.Expr | None:
+        """One call that computes all `parts`; None when one of them is no convolution of ours."""
+        shape = [int(extent) for extent in call.ty.shape]
+        output = tirx.decl_buffer(shape, "float32", "concat")
+        bodies, params, arguments, first = [], [], [], 0
+        for func, args in parts:
+            try:
+                conv = emit(Convolution(func, Slot(output, first)), self._core)
+            except (NotAConvolution, NotElementwise):
+                return None
+            bodies.append(conv.body())
+            params += list(func.params)[:-1]
+            arguments += args
+            first += conv.workload.co
+        merged = tirx.PrimFunc([*params, output], tirx.SeqStmt(bodies))
+        merged = merged.with_attrs({"tirx.is_scheduled": True, "tirx.noalias": True})
+        name = self.builder_.add_func(merged, "conv2d_concat")
+        return relax.call_tir(name, arguments, call.ty)
+
+
+def _count_uses(func: relax.Function) -> dict[relax.Var, int]:
+    uses: dict[relax.Var, int] = {}
+
+    def count(expr) -> None:
+        if isinstance(expr, relax.Var):
+            uses[expr] = uses.get(expr, 0) + 1
+
+    relax.analysis.post_order_visit(func, count)
+    return uses
