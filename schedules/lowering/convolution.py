@@ -39,7 +39,7 @@ def find_annotated(sch: TensorSchedule):
 
 @dataclass(frozen=True)
 class Slot:
-    """The channels from `first` on of a tensor (N, `channels`, OH, OW), for a convolution to write."""
+    """Where a convolution writes: its channels begin at `first` of an NCHW tensor of `channels`."""
 
     buffer: tirx.Var
     first: int

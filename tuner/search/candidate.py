@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from functools import cached_property
 import schedules
 from schedules import Conv2dWorkload
 from schedules.hardware import Core
+
+# Places for the knobs of each schedule in the cost model's features.
+_MAX_KNOBS = 8
 
 
 @dataclass(frozen=True)
@@ -79,5 +83,19 @@ class Space:
         return drawn[:n]
 
     def features(self, candidate: Candidate) -> list[float]:
-        """Return the fixed-length description of `candidate` that the cost model reads."""
-        return schedules.features(self.workload, self._core, candidate.schedule, candidate.config)
+        """Return the fixed-length description of `candidate` that the cost model reads.
+
+        What the schedule knows of the loop nest, then the knobs themselves: each schedule has
+        places of its own for its knobs, and those of the other schedules are not-a-number, which
+        is how XGBoost is told that a value is missing.
+        """
+        facts = schedules.features(self.workload, self._core, candidate.schedule, candidate.config)
+        knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
+        space = next(
+            space for schedule, space in self._spaces if schedule.name == candidate.schedule
+        )
+        values = space.features(candidate.config)
+        assert len(values) <= _MAX_KNOBS, f"{candidate.schedule} has more than {_MAX_KNOBS} knobs"
+        start = _MAX_KNOBS * schedules.list().index(candidate.schedule)
+        knobs[start : start + len(values)] = values
+        return [*facts, *knobs]
