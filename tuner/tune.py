@@ -21,7 +21,7 @@ from tuner.search import Candidate, Result, Space
 from tuner.tasks import Task
 
 # The model is refitted between rounds; a round is large enough to keep all workers busy.
-_ROUNDS = 6
+_ROUNDS = 10
 # So many failures in a row, and no success, are the fault of the board or of this host.
 _SUSPICIOUS_FAILURES = 8
 
