@@ -6,6 +6,7 @@ from tvm import te, tirx
 from tvm.tirx import ForKind
 
 from ..lowering.convolution import Convolution
+from ..lowering.emit import zero
 from ..workload import Conv2dWorkload
 
 
@@ -35,18 +36,23 @@ def emit_padded(conv: Convolution):
     e, workload = conv.e, conv.workload
     if not any(workload.padding):
         return conv.data
-    top, left, _, _ = workload.padding
     height, width = padded_plane(workload)
     padded = e.alloc("data_padded", workload.n * workload.ci * height * width)
     with e.loop(workload.n * workload.ci, "plane", ForKind.PARALLEL) as plane:
-        start = plane * (height * width)
-        e.fill_zero(padded, start, height * width)
-        with e.loop(workload.h, "row") as row:
-            e.copy(
-                padded,
-                start + (row + top) * width + left,
-                conv.data,
-                (plane * workload.h + row) * workload.w,
-                workload.w,
-            )
+        copy_padded_plane(conv, plane, padded, plane * (height * width))
     return padded
+
+
+def copy_padded_plane(conv: Convolution, plane, padded, start) -> None:
+    """Emits a copy of input plane number `plane` with its border into `padded` from `start`."""
+    e, workload = conv.e, conv.workload
+    top, left, bottom, right = workload.padding
+    height, width = padded_plane(workload)
+    e.fill_zero(padded, start, top * width)
+    with e.loop(workload.h, "row") as row:
+        at = e.bind("at", start + (row + top) * width)
+        for column in (*range(left), *range(width - right, width)):
+            e.store(padded, at + column, zero())
+        source = (plane * workload.h + row) * workload.w
+        e.copy(padded, at + left, conv.data, source, workload.w)
+    e.fill_zero(padded, start + (height - bottom) * width, bottom * width)

@@ -105,8 +105,9 @@ class Emitter:
     def fill_zero(self, dst, start, length: int) -> None:
         """`length` consecutive zeros, in vectors."""
         whole, rest = divmod(length, LANES)
-        with self.loop(whole, "v") as v:
-            self.store(dst, ramp(start + v * LANES), splat(zero()))
+        if whole:
+            with self.loop(whole, "v") as v:
+                self.store(dst, ramp(start + v * LANES), splat(zero()))
         for i in range(rest):
             self.store(dst, start + whole * LANES + i, zero())
 
