@@ -6,9 +6,11 @@ import contextlib
 import os
 import select
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 # Sessions do not disturb each other's model time; one forgotten by its client must not block all.
 _SESSIONS = 8
+_LOOPBACK = "127."
 
 
 def find_qemu(isa: str) -> Path:
@@ -45,6 +48,40 @@ def find_qemu(isa: str) -> Path:
             return Path(path)
     where = f"in TVM_ARM_QEMU_DIR={folder}" if folder else "on the PATH"
     raise UserError(f"{name} is not {where}", "apt-get install qemu-user")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where a board is offered to clients: a TVM RPC tracker, and the key of this kind of board."""
+
+    host: str
+    port: int
+    key: str
+
+    def options(self, board_host: str) -> list[str]:
+        """Return the server's options for it.
+
+        Args:
+            board_host: address the board listens on.
+
+        Raises:
+            UserError: the tracker's name has no address, or its clients could not reach the board.
+        """
+        try:
+            # The server is a static program, which cannot look up names.
+            address = socket.gethostbyname(self.host)
+        except OSError as error:
+            raise UserError(
+                f"the tracker's name {self.host} has no IPv4 address: {error.strerror}",
+                "check --tracker",
+            ) from error
+        if board_host.startswith(_LOOPBACK) and not address.startswith(_LOOPBACK):
+            raise UserError(
+                f"clients of the tracker {self.host} cannot reach a board that listens on "
+                f"{board_host}",
+                "add --host 0.0.0.0 if you trust everyone on that network",
+            )
+        return ["--tracker", f"{address}:{self.port}", "--key", self.key]
 
 
 class EmulatedBoard:
@@ -66,6 +103,7 @@ class EmulatedBoard:
         threads: int | None = None,
         host: str = "127.0.0.1",
         progress: bool = True,
+        registration: Registration | None = None,
     ) -> None:
         """Builds what is missing and starts the board.
 
@@ -75,6 +113,8 @@ class EmulatedBoard:
             threads: at most the board's cores, which is the default.
             host: numeric address to listen on. RPC runs any code a client sends.
             progress: show a bar while building.
+            registration: offer the board at a tracker. Clients then have to come from there, one
+                at a time.
 
         Raises:
             UserError: a tool is missing, the build failed, the port is in use.
@@ -82,6 +122,7 @@ class EmulatedBoard:
         self.board = board
         self.host = host
         self.threads = min(threads or board.cores, board.cores)
+        self.registration = registration
         qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
@@ -105,7 +146,13 @@ class EmulatedBoard:
         emulator = [str(qemu), "-cpu", cpu, "-plugin", plugin]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
-            *("--sessions", str(_SESSIONS), "--exit-with", f"{os.getpid():010d}"),
+            *("--exit-with", f"{os.getpid():010d}"),
+            # A tracker hands out one session of a board at a time.
+            *(
+                self.registration.options(self.host)
+                if self.registration
+                else ("--sessions", str(_SESSIONS))
+            ),
         ]
         with self._log_path.open("wb") as log:
             return subprocess.Popen(
@@ -196,11 +243,23 @@ class EmulatedBoard:
         self.stop()
 
 
-def serve(board: Board, host: str = "127.0.0.1", port: int = 9090) -> None:
+def serve(
+    board: Board,
+    host: str = "127.0.0.1",
+    port: int = 9090,
+    registration: Registration | None = None,
+) -> None:
     """Runs a board in the foreground, for other programs to connect to, until Ctrl-C."""
-    with EmulatedBoard(board, port=port, host=host) as running:
+    with EmulatedBoard(board, port=port, host=host, registration=registration) as running:
+        offered = (
+            f", as {registration.key} of the tracker {registration.host}:{registration.port}"
+            if registration
+            else ""
+        )
         print(
-            f"{board.name} (emulated) listens on {running.host}:{running.port}; stop it with Ctrl-C"
+            f"{board.name} (emulated) listens on {running.host}:{running.port}{offered}; "
+            "stop it with Ctrl-C",
+            flush=True,
         )
         with contextlib.suppress(KeyboardInterrupt):
             running.wait()

@@ -10,8 +10,11 @@ import click
 from schedules import hardware
 from schedules.hardware import Board
 from tuner.errors import UserError
+from tuner.measure import TrackedBoard
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PORTS = 65536
 
 
 def target_option(command: _Command) -> _Command:
@@ -34,6 +37,16 @@ def address_options(command: _Command) -> _Command:
     )(command)
 
 
+def tracker_options(command: _Command) -> _Command:
+    """Add `--tracker` and `--key`."""
+    command = click.option("--key", help="Name under which boards of this kind are registered.")(
+        command
+    )
+    return click.option(
+        "--tracker", metavar="HOST:PORT", help="TVM RPC tracker of a farm of boards."
+    )(command)
+
+
 def resolve_board(target: str) -> Board:
     """Return the board that `target` names.
 
@@ -51,3 +64,20 @@ def require_whole_address(host: str | None, port: int | None) -> None:
     if (host is None) != (port is None):
         missing = "--port" if port is None else "--host"
         raise UserError(f"{missing} is missing", "give both --host and --port, or neither")
+
+
+def parse_tracker(tracker: str | None, key: str | None) -> TrackedBoard | None:
+    """Return what `--tracker` and `--key` stand for, None without them.
+
+    Raises:
+        UserError: one of them is missing, or `tracker` is no HOST:PORT.
+    """
+    if (tracker is None) != (key is None):
+        missing = "--key" if key is None else "--tracker"
+        raise UserError(f"{missing} is missing", "give both --tracker and --key, or neither")
+    if tracker is None or key is None:
+        return None
+    host, _, port = tracker.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < _PORTS:
+        raise UserError(f"--tracker takes HOST:PORT, not {tracker!r}", "for example farm:9190")
+    return TrackedBoard(host, int(port), key)

@@ -2,6 +2,7 @@
 
 from tuner.measure.boards import BoardInfo, Endpoint, RemoteBoard, describe, session
 from tuner.measure.pipeline import Measurer, Outcome, Trial
+from tuner.measure.tracker import TrackedBoard
 
 __all__ = [
     "BoardInfo",
@@ -9,6 +10,7 @@ __all__ = [
     "Measurer",
     "Outcome",
     "RemoteBoard",
+    "TrackedBoard",
     "Trial",
     "describe",
     "session",

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import tvm.rpc
 
 from schedules.hardware import Board
 from tuner.board import session as board_session
 from tuner.errors import UserError
+from tuner.measure.time_limit import TookTooLong, within
 
 _REACH_TIMEOUT_S = 5
 # A server that serves one client at a time answers when the one before is done.
 _HANDSHAKE_TIMEOUT_S = 60
 _DESCRIBE_TIMEOUT_S = 20
-
-_Result = TypeVar("_Result")
-
-
-class _TookTooLong(Exception):
-    """A call did not return in time."""
-
-
-def _within(limit_s: float, call: Callable[[], _Result]) -> _Result:
-    """Return what `call` returns, or raise what it raises, unless it takes too long.
-
-    It cannot be stopped then: its thread stays behind, and ends with the process.
-    """
-    outcome: Future[_Result] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return outcome.result(limit_s)
-    except FutureTimeout:
-        if outcome.done():  # the call itself ran into a time limit of its own
-            raise
-        raise _TookTooLong from None
 
 
 class Endpoint(Protocol):
@@ -75,11 +45,11 @@ class RemoteBoard:
         try:
             # TVM's own message does not tell a refused connection from an unknown host.
             socket.create_connection((self.host, self.port), timeout=_REACH_TIMEOUT_S).close()
-            return _within(
+            return within(
                 _HANDSHAKE_TIMEOUT_S,
                 lambda: tvm.rpc.connect(self.host, self.port, session_timeout=timeout_s),
             )
-        except _TookTooLong:
+        except TookTooLong:
             raise UserError(
                 f"the board at {address} accepts connections but does not answer",
                 "wait until no other program uses it, or restart its server",
@@ -152,7 +122,7 @@ def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
     """Ask the board what it is; a server that cannot say is taken for a real `expected`.
 
     Raises:
-        UserError: it is another core than the one to tune for.
+        UserError: it is another core, or runs other code, than the one to tune for.
     """
     with session(endpoint, _DESCRIBE_TIMEOUT_S) as remote:
         answer = board_session.describe(remote) or {}
@@ -161,6 +131,13 @@ def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
         raise UserError(
             f"the board is a {answer['board']} with a {answer['core']}, not a {expected.name}",
             f"use --target {answer['board']}",
+        )
+    isa = answer.get("isa", expected.core.isa)
+    if isa != expected.core.isa:
+        raise UserError(
+            f"the server on the board runs {isa} code, not {expected.core.isa}",
+            f"use a --target of {isa}, or start there what `python -m tuner server-binary "
+            f"--target {expected.name}` writes",
         )
     return BoardInfo(
         name=answer["board"] if is_emulated else expected.name,
