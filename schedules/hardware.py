@@ -56,6 +56,14 @@ CORE_FIGURES = (
     "prefetch_training",
     "store_buffer_lines",
     "write_stream_lines",
+    "l1i_bytes",
+    "l1i_ways",
+    "dtlb_entries",
+    "dtlb_miss_cycles",
+    "tlb_entries",
+    "page_walk_cycles",
+    "split_cycles",
+    "prefetch_page_bytes",
 )
 PIPELINE_FIGURES = {
     "in-order": ("lone_load_bytes", "fma_load_gap", "to_vector_per_cycle"),

@@ -1,40 +1,59 @@
-"""How `relax.nn.conv2d` becomes one of our convolutions when a module is built for an ARM CPU."""
+"""How Relax operators become ours when a module is built for an ARM CPU."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from tvm import relax
 from tvm.ir import GenericConst, Op
 from tvm.target import Target
 
+from ..hardware import Core
 from ..selection import choose
 from ..workload import Conv2dWorkload
+from . import max_pool
 from .targets import core_of
 
-_OP = "relax.nn.conv2d"
 _ATTRIBUTE = "FLegalize"
-_FUSES_ELEMENTWISE = 4  # relax.transform's OpPatternKind kOutEWiseFusable
+_FUSES_ELEMENTWISE = {"op_pattern": 4}  # relax.transform's OpPatternKind kOutEWiseFusable
 _TVM_LEVEL, _OUR_LEVEL = 10, 11
 
-_tvm_legalize = None  # TVM's own legalization while ours is in place
+Legalize = Callable[[relax.BlockBuilder, relax.Call, Core], "relax.Expr | None"]
 
 
-def register() -> None:
-    """Puts our legalization above TVM's. Doing it twice changes nothing."""
-    global _tvm_legalize
-    if _tvm_legalize is None:
-        op = Op.get(_OP)
-        _tvm_legalize = op.get_attr(_ATTRIBUTE)
-        op.set_attr(_ATTRIBUTE, legalize_conv2d, _OUR_LEVEL)
+class _Override:
+    """Our legalization of one operator, above TVM's, which gets the calls we do not serve.
 
+    Args:
+        operator: e.g. "relax.nn.conv2d".
+        legalize: returns None for a call that it leaves to TVM.
+    """
 
-def unregister() -> None:
-    """Restores TVM's own legalization."""
-    global _tvm_legalize
-    if _tvm_legalize is not None:
-        op = Op.get(_OP)
-        op.reset_attr(_ATTRIBUTE)
-        op.set_attr(_ATTRIBUTE, _tvm_legalize, _TVM_LEVEL)
-        _tvm_legalize = None
+    def __init__(self, operator: str, legalize: Legalize) -> None:
+        self._op = Op.get(operator)
+        self._ours = legalize
+        self._tvms: Callable | None = None  # TVM's own while ours is in place
+
+    def register(self) -> None:
+        """Puts ours above TVM's. Doing it twice changes nothing."""
+        if self._tvms is None:
+            self._tvms = self._op.get_attr(_ATTRIBUTE)
+            self._op.set_attr(_ATTRIBUTE, self._legalize, _OUR_LEVEL)
+
+    def unregister(self) -> None:
+        """Restores TVM's own."""
+        if self._tvms is not None:
+            self._op.reset_attr(_ATTRIBUTE)
+            self._op.set_attr(_ATTRIBUTE, self._tvms, _TVM_LEVEL)
+            self._tvms = None
+
+    def _legalize(self, builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        core = core_of(Target.current(allow_none=True))
+        served = self._ours(builder, call, core) if core is not None else None
+        if served is not None:
+            return served
+        assert self._tvms is not None
+        return self._tvms(builder, call)
 
 
 def workload_of(call: relax.Call) -> Conv2dWorkload | None:
@@ -64,18 +83,16 @@ def workload_of(call: relax.Call) -> Conv2dWorkload | None:
     )
 
 
-def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    """Our convolution where a schedule serves the target and the workload, else TVM's own.
+def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call, core: Core) -> relax.Expr | None:
+    """Our convolution where a schedule serves the workload.
 
     Constant weights are packed here, at compile time; others by a function of the module, which
     Relax's constant folding removes where it can.
     """
-    core = core_of(Target.current(allow_none=True))
     workload = workload_of(call)
-    choice = choose(workload, core) if core is not None and workload is not None else None
+    choice = choose(workload, core) if workload is not None else None
     if workload is None or choice is None:
-        assert _tvm_legalize is not None
-        return _tvm_legalize(builder, call)
+        return None
     schedule, config = choice
     data, weight = call.args[:2]
     if isinstance(weight, GenericConst):
@@ -93,5 +110,38 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr
         data,
         packed,
         primfunc_name_hint=schedule.name,
-        primfunc_attrs={"op_pattern": _FUSES_ELEMENTWISE},
+        primfunc_attrs=_FUSES_ELEMENTWISE,
     )
+
+
+def legalize_max_pool2d(
+    builder: relax.BlockBuilder, call: relax.Call, core: Core
+) -> relax.Expr | None:
+    """Our pooling where it serves."""
+    pool = max_pool.pool_of(call)
+    if pool is None:
+        return None
+    return builder.call_te(
+        lambda data: max_pool.compute(data, pool),
+        call.args[0],
+        primfunc_name_hint="max_pool2d",
+        primfunc_attrs=_FUSES_ELEMENTWISE,
+    )
+
+
+_OVERRIDES = (
+    _Override("relax.nn.conv2d", legalize_conv2d),
+    _Override("relax.nn.max_pool2d", legalize_max_pool2d),
+)
+
+
+def register() -> None:
+    """Puts our legalizations above TVM's. Doing it twice changes nothing."""
+    for override in _OVERRIDES:
+        override.register()
+
+
+def unregister() -> None:
+    """Restores TVM's own legalizations."""
+    for override in _OVERRIDES:
+        override.unregister()
