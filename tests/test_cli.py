@@ -149,6 +149,12 @@ def test_every_verb_explains_itself(capsys, verb):
     assert "Usage: python -m tuner" in click.unstyle(out)
 
 
+def test_without_arguments_it_explains_itself(capsys):
+    code, out, _ = _run(capsys)
+    assert code == 0
+    assert "NETWORK --target" in out
+
+
 @pytest.mark.board
 def test_doctor_finds_all_well(capsys):
     code, out, _ = _run(capsys, "doctor", "--target", "cortex-a17")

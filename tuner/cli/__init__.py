@@ -23,7 +23,9 @@ class _DefaultVerb(click.Group):
     """A group whose verb `tune` may be left out: `python -m tuner squeezenet --target ...`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+        if not args:
+            args = ["--help"]
+        if args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
             _refuse_slip(args[0], list(self.commands))
             args = ["tune", *args]
         return super().parse_args(ctx, args)
