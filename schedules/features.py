@@ -43,5 +43,6 @@ FACTS = (
     "panels_in_l1",
     "imbalance",
     "weight_passes",
+    "winograd_m",
 )
 """The derived facts: see `conv2d.loopnest.Nest.features`."""

@@ -91,7 +91,7 @@ class Conv2dWinograd(Schedule):
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         m, nr = int(config["m"]), int(config["nr"])
         count = -(-_tile_count(workload, m) // nr)
-        return NestShape(
+        nest = NestShape(
             mr=int(config["mr"]),
             nr=nr,
             pixel_tiles=count,
@@ -101,6 +101,7 @@ class Conv2dWinograd(Schedule):
             packed=True,
             rows_a_tile=m,
         ).features(workload, core)
+        return {**nest, "winograd_m": float(m)}
 
     def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
         """(tiles of channels times 36 or 16 places, CI, MR).
