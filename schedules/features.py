@@ -45,4 +45,4 @@ FACTS = (
     "weight_passes",
     "winograd_m",
 )
-"""The derived facts: see `conv2d.loopnest.Nest.features`."""
+"""The derived facts; most are explained in `conv2d.facts.NestShape.features`."""

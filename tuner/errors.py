@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """Bad input or a missing tool: printed as one line that names the cause and the fix, exit code 2.
+    """Bad input or a missing tool: printed as one line with the cause and the fix, exit code 2.
 
     Args:
         message: what is wrong, in plain words, without a trailing full stop.
