@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from schedules.hardware import Board
 from tuner.board import build
+from tuner.board import profile as board_profile
 from tuner.board.emulator import params
 from tuner.errors import UserError
 
@@ -33,6 +34,8 @@ _STOP_SECONDS = 5.0
 # Sessions do not disturb each other's model time; one forgotten by its client must not block all.
 _SESSIONS = 8
 _LOOPBACK = "127."
+_PROFILE = "profile.txt"
+_POLL_SECONDS = 0.05
 
 
 def find_qemu(isa: str) -> Path:
@@ -104,6 +107,7 @@ class EmulatedBoard:
         host: str = "127.0.0.1",
         progress: bool = True,
         registration: Registration | None = None,
+        profile: bool = False,
     ) -> None:
         """Builds what is missing and starts the board.
 
@@ -115,6 +119,7 @@ class EmulatedBoard:
             progress: show a bar while building.
             registration: offer the board at a tracker. Clients then have to come from there, one
                 at a time.
+            profile: keep what `read_profile` reads.
 
         Raises:
             UserError: a tool is missing, the build failed, the port is in use.
@@ -123,6 +128,7 @@ class EmulatedBoard:
         self.host = host
         self.threads = min(threads or board.cores, board.cores)
         self.registration = registration
+        self._profiled = profile
         qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
@@ -143,6 +149,8 @@ class EmulatedBoard:
         # Every path is relative, every number has a fixed length: their bytes lie on the guest's
         # stack and would shift what comes after. Besides, QEMU takes no comma in a plugin's path.
         plugin = "./libemulator.so,params=parameters.txt"
+        if self._profiled:
+            plugin += f",profile={self.folder / _PROFILE}"  # sessions run in folders of their own
         emulator = [str(qemu), "-cpu", cpu, "-plugin", plugin]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
@@ -217,6 +225,15 @@ class EmulatedBoard:
                 "start it again",
             )
         return rpc.connect(self.host, self.port, session_timeout=timeout_s)
+
+    def read_profile(self) -> board_profile.Profile:
+        """Where the cycles of the timed runs of the last session went, once it is closed."""
+        path, deadline = self.folder / _PROFILE, time.monotonic() + _STOP_SECONDS
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        if not path.exists():
+            raise UserError("the emulator wrote no profile", "run python -m tuner doctor")
+        return board_profile.read(path)
 
     def wait(self) -> int:
         """Waits until the server ends by itself; returns its exit status."""

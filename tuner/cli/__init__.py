@@ -10,6 +10,7 @@ import click
 
 from tuner.cli.boards import boards_verb
 from tuner.cli.doctor import doctor_verb
+from tuner.cli.explain import explain_verb
 from tuner.cli.serve import serve_verb
 from tuner.cli.server_binary import server_binary_verb
 from tuner.cli.tune import tune_verb
@@ -46,7 +47,7 @@ def command_line() -> None:
     """
 
 
-for _verb in (tune_verb, doctor_verb, boards_verb, serve_verb, server_binary_verb):
+for _verb in (tune_verb, doctor_verb, boards_verb, serve_verb, server_binary_verb, explain_verb):
     command_line.add_command(_verb)
 
 

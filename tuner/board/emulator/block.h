@@ -4,7 +4,7 @@
 
 #include "parameters.h"
 
-enum { BRANCH_HISTORY = 256, MEMO_ENTRY_BITS = 7 };
+enum { BRANCH_HISTORY = 256, MEMO_ENTRY_BITS = 7, PROFILE_EVENTS = 8 };
 
 struct uop {
   uint8_t pipes;
@@ -45,9 +45,12 @@ struct block {
 
   struct memo_entry *memo; /* 1 << MEMO_ENTRY_BITS of them, from the first use on */
 
-  uint64_t executions, cycles; /* for the profile */
-  char *text;                  /* disassembly, kept for the profile only */
-  struct block *next;          /* list of all blocks, for the profile only */
+  uint64_t executions, cycles;
+  /* For the profile only: */
+  char *text;          /* disassembly */
+  struct block *next;  /* list of all blocks */
+  uint64_t mispredicts;
+  uint32_t (*events)[PROFILE_EVENTS]; /* kinds of memory.h, met by each instruction */
 };
 
 /* The registers of one load arrive one after the other while it holds its pipe: so many cycles

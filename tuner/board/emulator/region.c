@@ -7,6 +7,7 @@
 #include "guest_calls.h"
 #include "memo.h"
 #include "memory.h"
+#include "report.h"
 
 /* Where guest address 0 lies in QEMU's own memory; qemu-arm and qemu-aarch64 export it. */
 extern uintptr_t guest_base __attribute__((weak));
@@ -43,6 +44,7 @@ static void account(struct block *block, const struct block *next) {
       penalty = parameters.mispredict_cycles;
     }
   }
+  if (block->events) report_events(block, penalty > 0);
   memo_run(block, taken, penalty);
   memory_event_count = 0;
   block->executions++;

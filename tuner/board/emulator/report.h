@@ -7,10 +7,15 @@
 void report_undecoded(const char *text);
 void report_keep_block(struct block *block);
 
+/* A kept block is about to be accounted: what delays it. */
+void report_events(struct block *block, int mispredicted);
+
 /* Distinct undecoded instructions, to stderr. */
 void report_print_undecoded(void);
 
-/* The blocks that took most cycles, with their disassembly, to a file. */
+/* The blocks that took most cycles, to a file: what they took, what they could do at best (see
+ * limits.h), and each instruction with the events of memory.h that it met.  Nothing is written if
+ * no block ran in a region. */
 void report_write_profile(const char *path);
 
 #endif

@@ -1,0 +1,192 @@
+"""`python -m tuner explain`: where a layer's cycles go, and what limits its hot loops."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+import schedules
+from schedules.hardware import Board
+from tuner import networks, records, tasks
+from tuner.board import launch
+from tuner.board.profile import Profile
+from tuner.cli.options import resolve_board, target_option
+from tuner.errors import UserError
+from tuner.measure import BoardInfo, checker, describe
+from tuner.measure.builder import compile_candidate
+from tuner.measure.errors import TrialError
+from tuner.measure.runner import run_candidate
+from tuner.report.hot_loops import print_hot_loops
+from tuner.report.tables import make_console
+from tuner.report.units import format_cycles, format_time
+from tuner.search import Candidate, Space
+from tuner.tasks import Task
+
+
+@click.command("explain")
+@click.argument("network")
+@target_option
+@click.option("--layer", required=True, help="A convolution of the network, e.g. fire2_squeeze.")
+@click.option("--schedule", help="Schedule to build it with.  [default: what a build takes]")
+@click.option("--config", help="Its knobs as JSON; those left out keep their hand-picked value.")
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Take the fastest config of this log instead.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the emulated board.",
+)
+@click.option(
+    "--loops", type=click.IntRange(min=1), default=3, show_default=True, help="How many to show."
+)
+@click.option("--whole", is_flag=True, help="Show every instruction of long loops.")
+def explain_verb(
+    network: str,
+    target: str,
+    layer: str,
+    schedule: str | None,
+    config: str | None,
+    log: Path | None,
+    threads: int,
+    loops: int,
+    whole: bool,
+) -> None:
+    """Run one layer of NETWORK on the emulated board and show its hottest loops.
+
+    Each with its disassembly, cycles, and what limits it.
+    """
+    board = resolve_board(target)
+    task = _find_task(network, layer)
+    if log is not None:
+        if schedule is not None or config is not None:
+            raise UserError("--log names a config already", "leave out --schedule and --config")
+        candidate = _fastest(log, task, board)
+    else:
+        candidate = _chosen(task, board, schedule, config)
+    console = make_console()
+    console.print(
+        f"{layer}: {task.workload.describe()} with {candidate.schedule} "
+        f"{json.dumps(dict(candidate.config))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    profile = _run(console, board, task, candidate, threads)
+    print_hot_loops(console, profile, loops, whole)
+
+
+def _find_task(network_name: str, layer: str) -> Task:
+    found = tasks.extract(networks.get(network_name).module)
+    for task in found:
+        if layer in task.layers:
+            return task
+    names = [name for task in found for name in task.layers]
+    close = difflib.get_close_matches(layer, names, n=1)
+    raise UserError(
+        f"{network_name} has no convolution {layer!r}",
+        f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(names)}",
+    )
+
+
+def _chosen(task: Task, board: Board, schedule: str | None, config: str | None) -> Candidate:
+    """Return what a build takes, or the hand-picked config with the changes the user asks for."""
+    if schedule is None and config is None:
+        choice = schedules.choose(task.workload, board.core)
+        if choice is None:
+            raise UserError("no schedule serves this layer", "choose another --layer")
+        return Candidate(choice[0].name, choice[0].version, choice[1])
+    by_name = {c.schedule: c for c in Space(task.workload, board.core).defaults()}
+    name = schedule or next(iter(by_name))
+    if name not in by_name:
+        raise UserError(
+            f"no schedule {name!r} serves this layer", f"choose one of: {', '.join(by_name)}"
+        )
+    base = by_name[name]
+    if config is None:
+        return base
+    changed = {**base.config, **_parse_config(config, base)}
+    if changed not in schedules.get(name).space(task.workload, board.core):
+        raise UserError(
+            f"{config} is no config of {name} for this layer",
+            f"the hand-picked one is {_example(base)}",
+        )
+    return Candidate(base.schedule, base.version, changed)
+
+
+def _parse_config(text: str, base: Candidate) -> dict[str, int | str]:
+    try:
+        changes = json.loads(text)
+    except ValueError:
+        changes = None
+    if isinstance(changes, dict):
+        return changes
+    raise UserError(f"--config takes a JSON object, not {text}", f"for example {_example(base)}")
+
+
+def _example(candidate: Candidate) -> str:
+    return f"'{json.dumps(dict(candidate.config))}'"
+
+
+def _fastest(log: Path, task: Task, board: Board) -> Candidate:
+    measured = [
+        record
+        for record in records.read(log)
+        if record.workload == task.workload.key
+        and record.core == board.core.name
+        and record.cost_s is not None
+        and record.schedule["name"] in schedules.list()
+    ]
+    if not measured:
+        raise UserError(
+            f"the log {log} has no result of this layer on {board.core.name}",
+            "name another --log, or leave it out",
+        )
+    best = min(measured, key=lambda record: record.cost_s or 0.0)
+    return Candidate(best.schedule["name"], best.schedule["version"], best.config)
+
+
+def _run(console: Console, board: Board, task: Task, candidate: Candidate, threads: int) -> Profile:
+    """Build and run the candidate, print its time and return its profile."""
+    problem = checker.problem(task.workload, task.epilogue)
+    config = dict(candidate.config)
+    with (
+        tempfile.TemporaryDirectory(prefix="tuner-") as folder,
+        launch.EmulatedBoard(board, threads=threads, profile=True) as emulated,
+    ):
+        library = Path(folder) / "layer.so"
+        info = describe(emulated, board)
+        try:
+            compile_candidate(
+                task.workload.key,
+                candidate.schedule,
+                config,
+                board.core.name,
+                task.epilogue,
+                str(library),
+            )
+            run = run_candidate(
+                emulated, library, task.workload, candidate.schedule, config, problem
+            )
+        except TrialError as error:
+            raise UserError(f"this config fails: {error.kind}: {error.text}") from error
+        profile = emulated.read_profile()
+    console.print(_summary(task, info, board, min(run.costs_s)), highlight=False, soft_wrap=True)
+    return profile
+
+
+def _summary(task: Task, info: BoardInfo, board: Board, cost_s: float) -> str:
+    cycles = info.cycles(cost_s) or 0
+    peak = board.core.peak_flops_per_cycle * (info.threads or 1)
+    return (
+        f"One call, weights not in cache: {format_cycles(cycles)} cycles, {format_time(cost_s)} on "
+        f"{info.threads} thread(s), {task.workload.flops / cycles / peak:.0%} of peak {info.label}"
+    )
