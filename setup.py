@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 setup(
     name="tvm-arm-schedules",
     version="0.1.0",
-    description="Fast convolution schedules for ARM CPUs on Apache TVM, and the tuner that finds them",
+    description="Fast convolution schedules for ARM CPUs on Apache TVM, and their tuner",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
