@@ -41,7 +41,7 @@ def _asm_kernels() -> list:
 @pytest.mark.parametrize(("made", "k"), _asm_kernels())
 def test_the_assembly_is_what_was_reviewed(made, k):
     """Golden files; `UPDATE_GOLDEN=1 pytest tests/test_microkernels.py` rewrites them."""
-    path = GOLDEN / f"{made.symbol(k)}.s"
+    path = GOLDEN / f"{made.symbol(k)}.golden"
     text = "\n".join(made.lines(k)) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text)
