@@ -8,7 +8,6 @@ import select
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from schedules.hardware import Board
 from tuner.board import build
 from tuner.board import profile as board_profile
 from tuner.board.emulator import params
+from tuner.board.scratch import ScratchFolder
 from tuner.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class EmulatedBoard:
         qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
-        self.folder = Path(tempfile.mkdtemp(prefix="tvm-arm-board-"))
+        self._scratch = ScratchFolder()
+        self.folder = self._scratch.path
         self._log_path = self.folder / "server.log"
         try:
             params.write(board, self.folder / "parameters.txt", self.threads)
@@ -251,7 +252,7 @@ class EmulatedBoard:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.remove()
 
     def __enter__(self) -> EmulatedBoard:
         return self
