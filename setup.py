@@ -18,6 +18,7 @@ setup(
     package_data={
         "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
+        "benchmarks": ["*.csv"],
     },
     install_requires=[
         "apache-tvm==0.27.0.post1",
@@ -39,6 +40,7 @@ setup(
     ],
     extras_require={
         "zig": ["ziglang"],
-        "test": ["pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
+        "bench": ["matplotlib>=3.7"],
+        "test": ["matplotlib>=3.7", "pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
     },
 )
