@@ -131,7 +131,7 @@ def print_network(
     layers_s = sum(s.cost_s for s in searches)
     console.print(
         f"The tuned convolutions alone sum to {format_time(layers_s)} {board.label}: each was "
-        "timed by itself with its weights out of cache; the network adds pooling, concatenation, "
+        "timed by itself with its weights out of cache; the network adds pooling, "
         "softmax and the calls between them.",
         highlight=False,
     )
