@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tvm
 from tvm import relax
+from tvm_ffi import structural_equal
 
 from tuner import networks, reference
 from tuner.errors import UserError
@@ -19,25 +20,29 @@ def test_module_agrees_with_reference(name):
     machine = relax.VirtualMachine(tvm.compile(network.module, tvm.target.Target(_HOST)), tvm.cpu())
     output = machine["main"](tvm.runtime.tensor(data)).numpy()
     expected = network.reference(data)
-    assert output.shape == expected.shape
+    assert output.shape == expected.shape == (1, 1000)
+    assert expected.sum() == pytest.approx(1)
     assert np.max(np.abs(output - expected)) <= 1e-4 * np.max(np.abs(expected))
 
 
 @pytest.mark.parametrize("name", networks.names())
 def test_weights_follow_from_the_seed(name):
-    data = networks.get(name).random_input()
-    same = [networks.get(name, seed=3).reference(data) for _ in range(2)]
-    other = networks.get(name, seed=4).reference(data)
-    assert np.array_equal(*same)
-    assert not np.array_equal(same[0], other)
+    same, again = (networks.get(name, seed=3).module for _ in range(2))
+    assert structural_equal(same, again)
+    assert not structural_equal(same, networks.get(name, seed=4).module)
 
 
-def test_squeezenet_output_is_a_distribution():
-    network = networks.get("squeezenet1.1")
-    assert network.name == "squeezenet"
-    output = network.reference(network.random_input())
-    assert output.shape == (1, 1000)
-    assert output.sum() == pytest.approx(1)
+@pytest.mark.parametrize(
+    "alias,name",
+    [
+        ("squeezenet1.1", "squeezenet"),
+        ("squeezenet1_0", "squeezenet1.0"),
+        ("mobilenet1.0", "mobilenet"),
+        ("resnet18_v1", "resnet18"),
+    ],
+)
+def test_other_names_that_networks_are_known_by(alias, name):
+    assert networks.get(alias).name == name
 
 
 def test_unknown_network_names_the_closest():
@@ -51,18 +56,22 @@ def test_unknown_network_far_from_all_names_the_choice():
 
 
 @pytest.mark.parametrize("size", [5, 6, 7, 8])
+@pytest.mark.parametrize("padding", [0, 1])
 @pytest.mark.parametrize("ceil_mode", [False, True])
-def test_max_pool_agrees_with_tvm(size, ceil_mode):
-    data = np.random.default_rng(0).standard_normal((1, 2, size, size)).astype("float32")
-    pooled = reference.max_pool2d(data, kernel=3, stride=2, ceil_mode=ceil_mode)
-    assert np.array_equal(pooled, _run_on_host(relax.op.nn.max_pool2d, data, ceil_mode))
+def test_max_pool_agrees_with_tvm(size, padding, ceil_mode):
+    """All values are negative: padding with zeros would show."""
+    data = -np.random.default_rng(0).random((1, 2, size, size), dtype=np.float32)
+    pooled = reference.max_pool2d(data, kernel=3, stride=2, padding=padding, ceil_mode=ceil_mode)
+    assert np.array_equal(pooled, _max_pool_on_host(data, padding, ceil_mode))
 
 
-def _run_on_host(operator, data, ceil_mode):
+def _max_pool_on_host(data, padding, ceil_mode):
     builder = relax.BlockBuilder()
     variable = relax.Var("data", relax.TensorType(data.shape, "float32"))
     with builder.function("main", [variable]):
-        pooled = operator(variable, (3, 3), strides=(2, 2), ceil_mode=ceil_mode)
+        pooled = relax.op.nn.max_pool2d(
+            variable, (3, 3), strides=(2, 2), padding=padding, ceil_mode=ceil_mode
+        )
         builder.emit_func_output(builder.emit(pooled))
     executable = tvm.compile(builder.finalize(), tvm.target.Target(_HOST))
     machine = relax.VirtualMachine(executable, tvm.cpu())

@@ -1,15 +1,47 @@
 """Network -> distinct convolutions."""
 
+import numpy as np
+import pytest
+from tvm import relax
+
 from tuner import networks, tasks
 from tuner.networks.graph import Graph
 
+# Network -> convolutions, distinct ones, MMAC: summed by hand, layer by layer. The dense layers of
+# MobileNet (1024 x 1000) and ResNet (512 x 1000) are counted.
+_KNOWN = {
+    "squeezenet": (26, 18, 349.2),
+    "squeezenet1.0": (26, 22, 818.9),
+    "mobilenet": (27, 19, 568.7),
+    "resnet18": (20, 11, 1814.1),
+}
 
-def test_squeezenet_has_the_known_convolutions():
-    """26 convolutions, 18 distinct, 349.2 MMAC in all: summed by hand, layer by layer."""
+
+@pytest.mark.parametrize("name", _KNOWN)
+def test_networks_have_the_known_convolutions(name):
+    convolutions, distinct, mmacs = _KNOWN[name]
+    module = networks.get(name).module
+    found = tasks.extract(module)
+    assert sum(task.count for task in found) == convolutions
+    assert len(found) == len({task.workload for task in found}) == distinct
+    macs = sum(task.macs for task in found) + _dense_macs(module)
+    assert round(macs / 1e6, 1) == mmacs
+
+
+def _dense_macs(module) -> int:
+    """Multiply-accumulates of all products (1, K) x (K, N)."""
+    found = []
+
+    def visit(expr):
+        if isinstance(expr, relax.Call) and expr.op.name == "relax.matmul":
+            found.append(int(expr.args[1].ty.shape[0]) * int(expr.args[1].ty.shape[1]))
+
+    relax.analysis.post_order_visit(module["main"], visit)
+    return sum(found)
+
+
+def test_squeezenet_tasks_are_named_and_described():
     found = tasks.extract(networks.get("squeezenet").module)
-    assert len(found) == 18
-    assert sum(task.count for task in found) == 26
-    assert round(sum(task.macs for task in found) / 1e6, 1) == 349.2
     assert found[0].layers == ("conv1",)
     assert found[-1].layers == ("conv10",)
     assert found[-1].workload.describe() == "1x1 512->1000 @13x13"
@@ -28,20 +60,59 @@ def test_equal_convolutions_are_one_task_in_order_of_appearance():
     assert found[0].workload.padding == (1, 1, 1, 1)
 
 
-def test_the_epilogue_tells_tasks_apart():
+def test_mobilenet_has_a_depthwise_convolution_in_every_block():
+    found = tasks.extract(networks.get("mobilenet").module)
+    depthwise = [task for task in found if task.workload.is_depthwise]
+    assert sum(task.count for task in depthwise) == 13
+    assert depthwise[0].workload.describe() == "3x3 32->32 g32 @112x112"
+    assert {task.epilogue for task in found} == {("bias", "relu")}
+
+
+def test_a_residual_ends_the_epilogue():
+    graph = Graph("data", (1, 4, 6, 6), seed=0)
+    branch = graph.conv("data", "branch", 4, kernel=3, padding=1, relu=False)
+    shortcut = graph.conv("data", "shortcut", 4, kernel=1, relu=False)
+    graph.add((branch, shortcut), "sum")
+    assert [task.epilogue for task in tasks.extract(graph.to_relax())] == [("bias",), ("bias",)]
+
+
+def test_equal_convolutions_are_one_task_whatever_follows_them():
+    """Configs are chosen by workload: the epilogue of most of the layers is measured."""
     graph = Graph("data", (1, 8, 10, 10), seed=0)
-    first = graph.conv("data", "first", 8, kernel=1)
-    last = graph.conv(first, "last", 8, kernel=1, relu=False)
-    graph.softmax(graph.global_average_pool(last, "mean"), "prob")
-    found = tasks.extract(graph.to_relax())
-    assert [task.epilogue for task in found] == [("bias", "relu"), ("bias",)]
-    assert found[0].workload == found[1].workload
+    first = graph.conv("data", "first", 8, kernel=1, relu=False)
+    second = graph.conv(first, "second", 8, kernel=1)
+    graph.conv(second, "third", 8, kernel=1)
+    (task,) = tasks.extract(graph.to_relax())
+    assert task.layers == ("first", "second", "third")
+    assert task.epilogue == ("bias", "relu")
+
+
+@pytest.mark.parametrize(
+    "shape,epilogue",
+    [
+        ((1, 4, 1, 1), ("bias", "relu")),
+        ((4, 1, 1), ("bias", "relu")),
+        ((), ()),
+        ((4, 6, 6), ()),
+        ((1, 4, 6, 6), ()),
+    ],
+)
+def test_only_one_constant_a_channel_is_a_bias(shape, epilogue):
+    builder = relax.BlockBuilder()
+    data = relax.Var("data", relax.TensorType((1, 3, 6, 6), "float32"))
+    with builder.function("main", [data]):
+        weight, constant = (relax.const(np.ones(s, np.float32)) for s in ((4, 3, 1, 1), shape))
+        conv = builder.emit(relax.op.nn.conv2d(data, weight))
+        added = builder.emit(relax.op.add(conv, constant))
+        builder.emit_func_output(builder.emit(relax.op.nn.relu(added)))
+    (task,) = tasks.extract(builder.finalize())
+    assert task.epilogue == epilogue
 
 
 def test_a_value_read_twice_ends_the_epilogue():
     graph = Graph("data", (1, 4, 6, 6), seed=0)
     first = graph.conv("data", "first", 4, kernel=1, relu=False)
-    left = graph.conv(first, "left", 4, kernel=1)
+    left = graph.conv(first, "left", 5, kernel=1)
     right = graph.conv(first, "right", 4, kernel=3, padding=1)
     joined = graph.concat((left, right), "joined")
     graph.softmax(graph.global_average_pool(joined, "mean"), "prob")

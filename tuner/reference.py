@@ -45,18 +45,23 @@ def conv2d(
     return out.reshape(batch, out_channels, out_h, out_w)
 
 
-def max_pool2d(data: np.ndarray, kernel: int, stride: int, ceil_mode: bool) -> np.ndarray:
-    """Pool NCHW `data` over `kernel` x `kernel` windows, without padding.
+def max_pool2d(
+    data: np.ndarray, kernel: int, stride: int, padding: int = 0, ceil_mode: bool = False
+) -> np.ndarray:
+    """Pool NCHW `data` over `kernel` x `kernel` windows; padding never is the largest value.
 
     With `ceil_mode` a last, partial window is kept, as in torchvision's SqueezeNet.
     """
     rounding = math.ceil if ceil_mode else math.floor
-    out_h, out_w = (rounding((size - kernel) / stride) + 1 for size in data.shape[2:])
-    missing_h, missing_w = (
-        max(0, (out - 1) * stride + kernel - size)
-        for out, size in zip((out_h, out_w), data.shape[2:], strict=True)
+    sizes = data.shape[2:]
+    out_h, out_w = (rounding((size + 2 * padding - kernel) / stride) + 1 for size in sizes)
+    # What the last window reaches beyond the input.
+    bottom, right = (
+        max(padding, (out - 1) * stride + kernel - size - padding)
+        for out, size in zip((out_h, out_w), sizes, strict=True)
     )
-    padded = np.pad(data, ((0, 0), (0, 0), (0, missing_h), (0, missing_w)), constant_values=-np.inf)
+    border = ((0, 0), (0, 0), (padding, bottom), (padding, right))
+    padded = np.pad(data, border, constant_values=-np.inf)
     windows = [
         padded[..., row : row + stride * out_h : stride, column : column + stride * out_w : stride][
             ..., :out_h, :out_w

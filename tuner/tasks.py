@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import tvm
@@ -19,7 +19,8 @@ class Task:
     Attributes:
         workload: its shape facts.
         layers: names of the layers that compute it, in order.
-        epilogue: what follows each of them in the same kernel, e.g. ("bias", "relu").
+        epilogue: what follows most of them in the same kernel, e.g. ("bias", "relu"): what is
+            measured with them.
     """
 
     workload: Conv2dWorkload
@@ -45,20 +46,25 @@ class Task:
 def extract(module: tvm.IRModule) -> list[Task]:
     """Return the distinct convolutions of `module`'s main, in order of first appearance.
 
-    Those of a layout or dtype that no schedule could serve are left out.
+    Those of a layout or dtype that no schedule could serve are left out. Equal convolutions are one
+    task even where different steps follow them: a config is chosen by workload, and these steps
+    take next to none of its time.
     """
     bindings = [binding for block in module["main"].body.blocks for binding in block.bindings]
     users = _users(bindings)
-    layers: dict[tuple[Conv2dWorkload, tuple[str, ...]], list[str]] = {}
+    layers: dict[Conv2dWorkload, list[str]] = defaultdict(list)
+    epilogues: dict[Conv2dWorkload, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for binding in bindings:
         if _operator(binding) != "relax.nn.conv2d":
             continue
         workload = workload_of(binding.value)
         if workload is not None:
-            task = (workload, _epilogue(binding, users))
-            layers.setdefault(task, []).append(binding.var.name)
+            layers[workload].append(binding.var.name)
+            epilogues[workload][_epilogue(binding, users)] += 1
     return [
-        Task(workload, tuple(names), epilogue) for (workload, epilogue), names in layers.items()
+        # The first of those that are equally frequent.
+        Task(workload, tuple(names), epilogues[workload].most_common(1)[0][0])
+        for workload, names in layers.items()
     ]
 
 
@@ -83,17 +89,29 @@ def _epilogue(
 ) -> tuple[str, ...]:
     """Name the steps after a convolution that its kernel computes too, while nothing else reads it.
 
-    These are "bias" (adding a constant) and "relu".
+    These are "bias" (adding one constant a channel) and then "relu", as `schedules.conv2d_module`
+    rebuilds them. The rest of what Relax may fuse, such as the addition of a residual and the ReLU
+    behind it, is not part of the task.
     """
+    channels = int(binding.var.ty.shape[1])
     steps: list[str] = []
-    while len(users[binding.var]) == 1:
+    while len(users[binding.var]) == 1 and steps[-1:] != ["relu"]:
         binding = users[binding.var][0]
         if _operator(binding) == "relax.nn.relu":
             steps.append("relu")
-        elif _operator(binding) == "relax.add" and isinstance(
-            binding.value.args[1], tvm.ir.GenericConst
-        ):
+        elif not steps and _adds_bias(binding, channels):
             steps.append("bias")
         else:
             break
     return tuple(steps)
+
+
+def _adds_bias(binding: relax.Binding, channels: int) -> bool:
+    """Whether `binding` adds a constant (1, `channels`, 1, 1), or one that broadcasts like it."""
+    if _operator(binding) != "relax.add":
+        return False
+    bias = binding.value.args[1]
+    if not isinstance(bias, tvm.ir.GenericConst):
+        return False
+    shape = [int(extent) for extent in bias.ty.shape]
+    return [1] * (4 - len(shape)) + shape == [1, channels, 1, 1]

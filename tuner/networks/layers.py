@@ -30,18 +30,23 @@ class Conv:
     bias: np.ndarray
     stride: int
     padding: int
+    groups: int
     relu: bool
 
     def emit(self, builder: relax.BlockBuilder, name: str, *inputs: relax.Expr) -> relax.Expr:
         conv = op.nn.conv2d(
-            inputs[0], relax.const(self.weight), strides=self.stride, padding=self.padding
+            inputs[0],
+            relax.const(self.weight),
+            strides=self.stride,
+            padding=self.padding,
+            groups=self.groups,
         )
         biased = builder.emit(op.add(builder.emit(conv, name), relax.const(self.bias)))
         return builder.emit(op.nn.relu(biased)) if self.relu else biased
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
-        padding = (self.padding,) * 4
-        out = reference.conv2d(inputs[0], self.weight, (self.stride, self.stride), padding)
+        stride, padding = (self.stride,) * 2, (self.padding,) * 4
+        out = reference.conv2d(inputs[0], self.weight, stride, padding, groups=self.groups)
         out += self.bias
         return np.maximum(out, 0) if self.relu else out
 
@@ -52,16 +57,38 @@ class MaxPool:
 
     kernel: int
     stride: int
+    padding: int
     ceil_mode: bool
 
     def emit(self, builder: relax.BlockBuilder, name: str, *inputs: relax.Expr) -> relax.Expr:
         pool = op.nn.max_pool2d(
-            inputs[0], self.kernel, strides=self.stride, ceil_mode=self.ceil_mode
+            inputs[0],
+            self.kernel,
+            strides=self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
         )
         return builder.emit(pool, name)
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
-        return reference.max_pool2d(inputs[0], self.kernel, self.stride, self.ceil_mode)
+        return reference.max_pool2d(
+            inputs[0], self.kernel, self.stride, self.padding, self.ceil_mode
+        )
+
+
+@dataclass(frozen=True)
+class Add:
+    """Sum of two tensors of one shape, optional ReLU."""
+
+    relu: bool
+
+    def emit(self, builder: relax.BlockBuilder, name: str, *inputs: relax.Expr) -> relax.Expr:
+        total = builder.emit(op.add(*inputs), name)
+        return builder.emit(op.nn.relu(total)) if self.relu else total
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        total = np.add(*inputs)
+        return np.maximum(total, 0) if self.relu else total
 
 
 @dataclass(frozen=True)
@@ -85,6 +112,22 @@ class GlobalAveragePool:
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
         return inputs[0].mean(axis=(2, 3))
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Fully connected layer: (N, I) times weight (O, I), plus bias (1, O)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def emit(self, builder: relax.BlockBuilder, name: str, *inputs: relax.Expr) -> relax.Expr:
+        transposed = builder.emit(op.permute_dims(relax.const(self.weight)))
+        product = builder.emit(op.matmul(inputs[0], transposed), name)
+        return builder.emit(op.add(product, relax.const(self.bias)))
+
+    def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        return inputs[0] @ self.weight.T.astype(np.float64) + self.bias
 
 
 @dataclass(frozen=True)

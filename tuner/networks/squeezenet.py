@@ -1,4 +1,7 @@
-"""SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360; as torchvision's squeezenet1_1)."""
+"""SqueezeNet 1.1 and 1.0 (Iandola et al. 2016, arXiv:1602.07360; layers as in torchvision).
+
+Dropout is the identity at inference, so it is left out.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tuner.networks.registry import network
     aliases=("squeezenet1.1", "squeezenet1_1"),
 )
 def squeezenet(graph: Graph) -> None:
-    """Add the layers of SqueezeNet 1.1. Dropout is the identity at inference, so it is left out."""
+    """Add the layers of SqueezeNet 1.1."""
     layer = graph.conv(graph.input_name, "conv1", 64, kernel=3, stride=2)
     layer = _pool(graph, layer, "pool1")
     layer = _fire(graph, layer, "fire2", squeeze=16, expand=64)
@@ -26,8 +29,30 @@ def squeezenet(graph: Graph) -> None:
     layer = _fire(graph, layer, "fire7", squeeze=48, expand=192)
     layer = _fire(graph, layer, "fire8", squeeze=64, expand=256)
     layer = _fire(graph, layer, "fire9", squeeze=64, expand=256)
-    layer = graph.conv(layer, "conv10", 1000, kernel=1)
-    graph.softmax(graph.global_average_pool(layer, "pool10"), "prob")
+    _classifier(graph, layer)
+
+
+@network(
+    "squeezenet1.0",
+    title="SqueezeNet 1.0, 224x224",
+    input_shape=(1, 3, 224, 224),
+    aliases=("squeezenet1_0",),
+)
+def squeezenet_1_0(graph: Graph) -> None:
+    """Add the layers of SqueezeNet 1.0: a larger stem than 1.1's, and later pooling."""
+    layer = graph.conv(graph.input_name, "conv1", 96, kernel=7, stride=2)
+    layer = _pool(graph, layer, "pool1")
+    layer = _fire(graph, layer, "fire2", squeeze=16, expand=64)
+    layer = _fire(graph, layer, "fire3", squeeze=16, expand=64)
+    layer = _fire(graph, layer, "fire4", squeeze=32, expand=128)
+    layer = _pool(graph, layer, "pool4")
+    layer = _fire(graph, layer, "fire5", squeeze=32, expand=128)
+    layer = _fire(graph, layer, "fire6", squeeze=48, expand=192)
+    layer = _fire(graph, layer, "fire7", squeeze=48, expand=192)
+    layer = _fire(graph, layer, "fire8", squeeze=64, expand=256)
+    layer = _pool(graph, layer, "pool8")
+    layer = _fire(graph, layer, "fire9", squeeze=64, expand=256)
+    _classifier(graph, layer)
 
 
 def _fire(graph: Graph, source: str, name: str, squeeze: int, expand: int) -> str:
@@ -40,3 +65,8 @@ def _fire(graph: Graph, source: str, name: str, squeeze: int, expand: int) -> st
 
 def _pool(graph: Graph, source: str, name: str) -> str:
     return graph.max_pool(source, name, kernel=3, stride=2, ceil_mode=True)
+
+
+def _classifier(graph: Graph, source: str) -> None:
+    layer = graph.conv(source, "conv10", 1000, kernel=1)
+    graph.softmax(graph.global_average_pool(layer, "pool10"), "prob")
