@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from tuner.cli.best import best_verb
 from tuner.cli.boards import boards_verb
 from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
@@ -47,7 +48,15 @@ def command_line() -> None:
     """
 
 
-for _verb in (tune_verb, doctor_verb, boards_verb, serve_verb, server_binary_verb, explain_verb):
+for _verb in (
+    tune_verb,
+    best_verb,
+    doctor_verb,
+    boards_verb,
+    serve_verb,
+    server_binary_verb,
+    explain_verb,
+):
     command_line.add_command(_verb)
 
 

@@ -1,0 +1,73 @@
+"""`tuner best`, and the tuned records that ship with the package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_records import _record
+
+import schedules
+from schedules import selection
+from schedules.hardware import core
+from tuner import records
+from tuner.cli.best import best, best_verb
+
+SHIPPED = sorted((Path(schedules.__file__).parent / "records").glob("*.jsonl"))
+
+
+def test_the_fastest_of_each_workload_and_board():
+    other = {"name": "rpi4", "emulated": True, "model": 1, "fingerprint": "rpi4/model1"}
+    failed = _record(3, costs_s=(), cycles=None, error={"kind": "run", "text": "died"})
+    slow, fast, elsewhere = _record(1), _record(2, costs_s=(0.2,)), _record(4, board=other)
+    assert best([slow, failed, fast, elsewhere]) == [fast, elsewhere]
+
+
+def test_the_verb_prints_records_that_can_be_read_again(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(r.to_json() + "\n" for r in (_record(1), _record(2, costs_s=(0.2,)))))
+    printed = CliRunner().invoke(best_verb, [str(log)], catch_exceptions=False).output
+    again = tmp_path / "best.jsonl"
+    again.write_text(printed)
+    assert [record.config["tile"] for record in records.read(again)] == [2]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_records_are_used(path):
+    for record in records.read(path):
+        assert record.board["name"] == path.stem
+        workload = schedules.Conv2dWorkload.from_key(record.workload)
+        the_core = core(record.core)
+        schedule = schedules.get(record.schedule["name"])
+        assert record.schedule["version"] == schedule.version, "tune again and ship the result"
+        assert record.config in schedule.space(workload, the_core)
+        assert schedules.choose(workload, the_core) == (schedule, record.config)
+
+
+def test_the_fastest_record_of_a_core_wins_and_others_are_passed_over(tmp_path, monkeypatch):
+    gemm = {"name": "conv2d_gemm", "version": schedules.get("conv2d_gemm").version}
+
+    def line(mr: int, cost: float, **changes) -> str:
+        config = {"mr": mr, "nr": 8, "block": 1, "share": "pixels", "panel": "packed"}
+        record = _record(schedule=gemm, config=config, costs_s=(cost,), **changes)
+        return record.to_json() + "\n"
+
+    stale = line(4, 0.01).replace('"version": 1', '"version": 0')
+    foreign = line(4, 0.01, core="cortex-a72")
+    lines = [line(6, 0.3), line(4, 0.2), stale, foreign]
+    (tmp_path / "rk3288.jsonl").write_text("".join(lines))
+    monkeypatch.setattr(selection, "_RECORDS", tmp_path)
+    selection.shipped.cache_clear()
+    try:
+        workload = schedules.Conv2dWorkload.from_key(json.loads(lines[0])["workload"])
+        chosen = schedules.choose(workload, core("cortex-a17"))
+        assert chosen is not None and chosen[1]["mr"] == 4
+        assert chosen[0].name == "conv2d_gemm"
+        with schedules.using({}):
+            default = schedules.choose(workload, core("cortex-a17"))
+        best_guess = schedules.find(workload, core("cortex-a17"))[0]
+        assert default == (best_guess, best_guess.default(workload, core("cortex-a17")))
+    finally:
+        selection.shipped.cache_clear()
