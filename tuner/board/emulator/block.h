@@ -2,6 +2,7 @@
 #ifndef BLOCK_H
 #define BLOCK_H
 
+#include "addresses.h"
 #include "parameters.h"
 
 enum { BRANCH_HISTORY = 256, MEMO_ENTRY_BITS = 7, PROFILE_EVENTS = 8 };
@@ -24,6 +25,12 @@ struct timed_instruction {
   uint8_t destinations[MAX_REGISTERS];
 };
 
+/* A prefetch instruction whose address is known from the registers at the block's start. */
+struct software_prefetch {
+  int instruction; /* index in the block */
+  struct address address;
+};
+
 /* What running the block from one pipeline state did: exact, hence reusable. */
 struct memo_entry {
   uint32_t generation;
@@ -38,7 +45,10 @@ struct block {
   int undecoded;
   int has_branch, is_conditional;
   struct timed_instruction *instructions;
+  struct software_prefetch *prefetches;
+  int prefetch_count;
 
+  uint32_t fetch_epoch; /* of the last run: fetch.c */
   uint32_t branch_epoch;
   uint8_t history;
   uint8_t counters[BRANCH_HISTORY];

@@ -85,6 +85,7 @@ static void issue(const struct timed_instruction *in, const int *chosen) {
 
 static void run(const struct block *block) {
   int event = 0;
+  advance_to(core->clock + memory_fetch_delay(&event));
   for (int i = 0; i < block->count; i++) {
     const struct timed_instruction *in = &block->instructions[i];
     int chosen[2 * MAX_UOPS];
@@ -93,15 +94,9 @@ static void run(const struct block *block) {
     issue(in, chosen);
 
     int64_t t = core->clock, ready = t + in->latency, addend_ready = t + in->addend_latency;
-    int64_t stall = 0;
-    for (; event < memory_event_count && memory_events[event].instruction <= i; event++) {
-      int64_t arrival = memory_resolve(&memory_events[event], t);
-      if (is_store_event(&memory_events[event])) {
-        if (arrival > stall) stall = arrival;
-      } else if (arrival + in->latency - 1 > ready) {
-        ready = addend_ready = arrival + in->latency - 1;
-      }
-    }
+    struct memory_delay delay = memory_resolve(&event, i, t);
+    if (delay.data_arrives + in->latency - 1 > ready)
+      ready = addend_ready = delay.data_arrives + in->latency - 1;
     for (int d = 0; d < in->destination_count; d++) {
       int64_t later = load_stagger(in, d);
       core->ready[in->destinations[d]] = ready + later;
@@ -110,7 +105,7 @@ static void run(const struct block *block) {
     if (in->writeback >= 0)
       core->ready[in->writeback] = core->addend_ready[in->writeback] = t + 1;
     if (in->issues_alone) advance_to(t + in->issues_alone);
-    advance_to(stall);
+    advance_to(delay.store_accepted);
   }
 }
 

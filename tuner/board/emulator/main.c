@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "counters.h"
+#include "fetch.h"
 #include "guest_calls.h"
+#include "guest_registers.h"
 #include "memo.h"
 #include "memory.h"
 #include "qemu_plugin.h"
@@ -29,7 +31,13 @@ static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t addres
   (void)vcpu;
   if (!region_active) return;
   counters.l1d_accesses++;
-  memory_access(address, (int)(intptr_t)instruction, qemu_plugin_mem_is_store(info));
+  int index = (int)(intptr_t)instruction, is_store = qemu_plugin_mem_is_store(info);
+  memory_access(address, index, is_store);
+  if (address % sizeof(uint64_t) == 0) return;
+  uint64_t last = address + (1u << qemu_plugin_mem_size_shift(info)) - 1;
+  if (address / LINE_BYTES == last / LINE_BYTES) return;
+  memory_delay_access(index, parameters.split_cycles);
+  memory_access(last, index, is_store);
 }
 
 static void on_block(unsigned vcpu, void *block) {
@@ -40,8 +48,10 @@ static void on_block(unsigned vcpu, void *block) {
 static void on_system_call(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t a1,
                            uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6,
                            uint64_t a7, uint64_t a8) {
-  (void)id, (void)vcpu, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
-  if (number == GUEST_CALL_NUMBER) region_guest_call(isa == ISA_A64, a1, a2, a3);
+  (void)id, (void)vcpu, (void)a7, (void)a8;
+  if (number != GUEST_CALL_NUMBER) return;
+  guest_registers_find(isa, number, (const uint64_t[]){a1, a2, a3, a4, a5, a6});
+  region_guest_call(isa == ISA_A64, a1, a2, a3);
 }
 
 static int accesses_memory(const struct instruction *decoded) {
@@ -57,13 +67,25 @@ static void append_text(struct block *block, const char *text) {
   memcpy(block->text + old + 2 + added, "\n", 2);
 }
 
-static void translate_instruction(struct block *block, int index, struct qemu_plugin_insn *insn) {
+static void keep_prefetch(struct block *block, int index, struct address address) {
+  if (address.base == NO_REGISTER) return;
+  size_t count = (size_t)block->prefetch_count + 1;
+  block->prefetches = realloc(block->prefetches, count * sizeof *block->prefetches);
+  block->prefetches[block->prefetch_count++] =
+      (struct software_prefetch){.instruction = index, .address = address};
+}
+
+static void translate_instruction(struct block *block, int index, struct qemu_plugin_insn *insn,
+                                  struct tracked_registers *registers) {
   struct instruction decoded;
   char *text = qemu_plugin_insn_disas(insn);
   if (!decode(isa, text ? text : "", &decoded)) {
     block->undecoded++;
     report_undecoded(text ? text : "?");
   }
+  if (decoded.class == CLASS_PREFETCH)
+    keep_prefetch(block, index, addresses_operand(isa, registers, text));
+  if (text) addresses_step(isa, registers, text, &decoded);
   if (profile_path) append_text(block, text ? text : "?");
   free(text);
   time_instruction(&decoded, &block->instructions[index]);
@@ -83,8 +105,10 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   block->address = qemu_plugin_tb_vaddr(tb);
   block->count = (int)qemu_plugin_tb_n_insns(tb);
   block->instructions = calloc((size_t)block->count, sizeof *block->instructions);
+  struct tracked_registers registers;
+  addresses_begin(&registers);
   for (int i = 0; i < block->count; i++)
-    translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i));
+    translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i), &registers);
   if (profile_path) report_keep_block(block);
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
 }
@@ -119,6 +143,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
   const struct pipeline *pipeline =
       parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
   memory_create();
+  fetch_create();
   memo_create(pipeline, use_memo);
   region_create(pipeline);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

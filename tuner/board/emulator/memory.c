@@ -30,8 +30,7 @@ static struct l2_state *l2;
 static uint64_t l2_mask;
 static int current_core;
 static int64_t bus_free;
-static int64_t miss_slots[MAX_MSHRS]; /* when each outstanding miss completes, a ring */
-static unsigned next_slot;
+static int64_t miss_slots[MAX_MSHRS]; /* when each outstanding miss completes */
 
 static const uint64_t no_line = ~0ull;
 
@@ -68,6 +67,7 @@ void memory_settle(void) {
     store_streams[core] = (struct store_stream){.last = no_line, .length = 0};
   memory_event_count = 0;
   prefetch_reset();
+  tlb_reset();
   memory_select_core(0, 0);
 }
 
@@ -76,8 +76,8 @@ void memory_select_core(int core, int64_t now) {
   memory_l1 = l1[core];
   bus_free = now;
   memset(miss_slots, 0, sizeof miss_slots);
-  next_slot = 0;
   prefetch_select_core(core);
+  tlb_select_core(core);
 }
 
 int64_t memory_bus_free(void) { return bus_free; }
@@ -186,6 +186,22 @@ int memory_prefetch(uint64_t line, int64_t t) {
   return 1;
 }
 
+static int64_t *first_free_slot(void) {
+  int64_t *first = &miss_slots[0];
+  for (int i = 1; i < parameters.mshrs; i++)
+    if (miss_slots[i] < *first) first = &miss_slots[i];
+  return first;
+}
+
+void memory_software_prefetch(uint64_t address, int64_t t) {
+  uint64_t line = address / LINE_BYTES;
+  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  int64_t *slot = first_free_slot();
+  if (*slot > t || l1_way(set, line) >= 0) return;
+  memory_prefetch(line, t);
+  *slot = set->ready[0];
+}
+
 static void add_event(int instruction, enum event_kind kind, int64_t ready) {
   if (memory_event_count == MAX_EVENTS) return;
   memory_events[memory_event_count++] =
@@ -236,16 +252,45 @@ void memory_preload(uint64_t address, uint64_t bytes) {
   }
 }
 
-int64_t memory_resolve(const struct event *event, int64_t issue) {
+void memory_delay_access(int instruction, int cycles) {
+  add_event(instruction, EVENT_DELAY, cycles);
+}
+
+void memory_add_fetch_delay(int cycles) { add_event(0, EVENT_FETCH, cycles); }
+
+int memory_fetch_delay(int *event) {
+  if (*event == memory_event_count || memory_events[*event].kind != EVENT_FETCH) return 0;
+  return (int)memory_events[(*event)++].ready;
+}
+
+static int64_t load_arrives(const struct event *event, int64_t start) {
   if (event->kind == EVENT_READY_AT) return event->ready;
-  if (is_store_event(event)) {
-    /* A line overwritten whole is not read; its write-back took the bus when it left L2. */
-    if (event->kind == EVENT_STORE) take_bus(issue);
-    return bus_free - (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
-  }
-  int64_t *slot = &miss_slots[next_slot++ % (unsigned)parameters.mshrs];
-  int64_t start = *slot > issue ? *slot : issue;
+  int64_t *slot = first_free_slot();
+  if (*slot > start) start = *slot;
   if (event->kind == EVENT_L2) *slot = start + parameters.l2_cycles;
   else *slot = take_bus(start) + parameters.dram_cycles;
   return *slot;
+}
+
+static int64_t store_accepted(const struct event *event, int64_t start) {
+  /* A line overwritten whole is not read; its write-back took the bus when it left L2. */
+  if (event->kind == EVENT_STORE) take_bus(start);
+  return bus_free - (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
+}
+
+struct memory_delay memory_resolve(int *event, int instruction, int64_t issue) {
+  struct memory_delay delay = {0, 0};
+  int64_t start = issue;
+  for (; *event < memory_event_count; ++*event) {
+    const struct event *each = &memory_events[*event];
+    if (each->instruction > instruction) break;
+    int64_t data = 0, store = 0;
+    if (each->kind == EVENT_DELAY) data = (start += each->ready) + 1;
+    else if (each->kind == EVENT_STORE || each->kind == EVENT_STORE_STREAM)
+      store = store_accepted(each, start);
+    else data = load_arrives(each, start);
+    if (data > delay.data_arrives) delay.data_arrives = data;
+    if (store > delay.store_accepted) delay.store_accepted = store;
+  }
+  return delay;
 }

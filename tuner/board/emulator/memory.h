@@ -4,25 +4,33 @@
  * core is decided later, when the block is replayed and the load's true issue time is known: that
  * is what the event list carries from here to the pipelines.
  *
- * Simplifications: physical addresses are the virtual ones; no TLB, no instruction cache, true LRU
- * everywhere; an access that crosses a line counts as the first line only.  QEMU reports no access
- * for prefetch instructions (prfm, pld), so they cost an issue slot and bring nothing.  Only loads
- * train the prefetcher. */
+ * Simplifications: physical addresses are the virtual ones; true LRU everywhere.  Only loads train the
+ * prefetcher.  A prefetch instruction never waits: it is dropped when every miss slot is taken. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
 #include <stdint.h>
 
 #include "parameters.h"
+#include "tlb.h"
 
 enum { MAX_EVENTS = 4096 };
 
-enum event_kind { EVENT_READY_AT, EVENT_L2, EVENT_DRAM, EVENT_STORE, EVENT_STORE_STREAM };
+/* EVENT_FETCH delays the block itself, EVENT_DELAY the access (its further events, too). */
+enum event_kind {
+  EVENT_READY_AT,
+  EVENT_L2,
+  EVENT_DRAM,
+  EVENT_STORE,
+  EVENT_STORE_STREAM,
+  EVENT_FETCH,
+  EVENT_DELAY
+};
 
 struct event {
   int32_t instruction; /* index in the block */
   int32_t kind;
-  int64_t ready; /* EVENT_READY_AT: when a line already on its way arrives */
+  int64_t ready; /* EVENT_READY_AT: when a line on its way arrives; FETCH, DELAY: cycles */
 };
 
 struct line_state {
@@ -36,9 +44,11 @@ extern int memory_event_count;
 extern struct line_state *memory_l1; /* of the current core */
 extern uint64_t memory_l1_mask;
 
-static inline int is_store_event(const struct event *event) {
-  return event->kind == EVENT_STORE || event->kind == EVENT_STORE_STREAM;
-}
+/* What the events of one instruction do to it; 0: nothing. */
+struct memory_delay {
+  int64_t data_arrives;  /* of a load that needs its latency less one from then on */
+  int64_t store_accepted; /* until then nothing later completes */
+};
 
 void memory_create(void);
 void memory_flush(void);                        /* everything empty */
@@ -46,15 +56,25 @@ void memory_settle(void);                       /* at time 0: nothing on its way
 void memory_preload(uint64_t address, uint64_t bytes);
 void memory_select_core(int core, int64_t now); /* the bus and miss slots are free from now */
 int64_t memory_bus_free(void);
+/* A prefetch instruction that issues at t. */
+void memory_software_prefetch(uint64_t address, int64_t t);
 void memory_miss(uint64_t line, int instruction, int is_store);
+void memory_delay_access(int instruction, int cycles);
 
-/* When the data of a delayed load arrives, or when the core may go on after a store. */
-int64_t memory_resolve(const struct event *event, int64_t issue);
+/* Cycles before the block's first instruction; call it first. */
+int memory_fetch_delay(int *event);
+
+/* Consumes the events of an instruction that issues at this time. */
+struct memory_delay memory_resolve(int *event, int instruction, int64_t issue);
+
+void memory_add_fetch_delay(int cycles);
 
 /* The common case, an access to the most recently used line of its set, is decided here. */
 static inline void memory_access(uint64_t address, int instruction, int is_store) {
   uint64_t line = address / LINE_BYTES;
   struct line_state *set = &memory_l1[line & memory_l1_mask];
+  int translation = tlb_cycles(address);
+  if (__builtin_expect(translation, 0)) memory_delay_access(instruction, translation);
   if (__builtin_expect(set->tag[0] == line && !set->ready[0] && set->dirty[0] >= is_store, 1))
     return;
   memory_miss(line, instruction, is_store);

@@ -128,7 +128,8 @@ static void retire(int64_t t) {
 }
 
 static void run(const struct block *block) {
-  int event = 0;
+  int event = 0, fetch_delay = memory_fetch_delay(&event);
+  if (fetch_delay) next_group(core->clock + fetch_delay);
   for (int i = 0; i < block->count; i++) {
     const struct timed_instruction *in = &block->instructions[i];
     dispatch(in);
@@ -139,14 +140,10 @@ static void run(const struct block *block) {
     }
     int64_t ready = issue + in->latency, addend_ready = issue + in->addend_latency;
     int64_t completes = in->is_store ? issue + 1 : ready;
-    for (; event < memory_event_count && memory_events[event].instruction <= i; event++) {
-      int64_t arrival = memory_resolve(&memory_events[event], issue);
-      if (is_store_event(&memory_events[event])) {
-        if (arrival > completes) completes = arrival;
-      } else if (arrival + in->latency - 1 > ready) {
-        ready = addend_ready = completes = arrival + in->latency - 1;
-      }
-    }
+    struct memory_delay delay = memory_resolve(&event, i, issue);
+    if (delay.data_arrives + in->latency - 1 > ready)
+      ready = addend_ready = completes = delay.data_arrives + in->latency - 1;
+    if (delay.store_accepted > completes) completes = delay.store_accepted;
     for (int d = 0; d < in->destination_count; d++) {
       int64_t later = load_stagger(in, d);
       core->ready[in->destinations[d]] = ready + later;

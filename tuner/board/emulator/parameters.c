@@ -36,6 +36,14 @@ static const struct figure figures[] = {
     FIGURE(l2_cycles, 1, 1000),
     FIGURE(dram_cycles, 1, 10000),
     FIGURE(dram_line_cycles, 1, 10000),
+    FIGURE(l1i_bytes, 1024, 1 << 20),
+    FIGURE(l1i_ways, 1, MAX_L1_WAYS),
+    FIGURE(dtlb_entries, 1, MAX_DTLB),
+    FIGURE(tlb_entries, 1, MAX_TLB),
+    FIGURE(dtlb_miss_cycles, 0, 1000),
+    FIGURE(page_walk_cycles, 0, 1000),
+    FIGURE(split_cycles, 0, 100),
+    FIGURE(prefetch_page_bytes, 0, 1 << 20),
     FIGURE(mshrs, 1, MAX_MSHRS),
     FIGURE(prefetch_streams, 0, MAX_STREAMS),
     FIGURE(prefetch_distance, 1, 64),
@@ -159,8 +167,10 @@ static int check_complete(const char *path) {
         return 0;
       }
   int l1_sets = parameters.l1d_bytes / LINE_BYTES / parameters.l1d_ways;
+  int l1i_sets = parameters.l1i_bytes / LINE_BYTES / parameters.l1i_ways;
   int l2_sets = parameters.l2_bytes / LINE_BYTES / parameters.l2_ways;
-  if (!is_power_of_two(l1_sets) || !is_power_of_two(l2_sets) || !parameters.clock_hz) {
+  if (!is_power_of_two(l1_sets) || !is_power_of_two(l2_sets) ||
+      !is_power_of_two(l1i_sets) || !parameters.clock_hz) {
     fprintf(stderr, "emulator: %s: cache sets must be a power of two, clock_hz given\n", path);
     return 0;
   }

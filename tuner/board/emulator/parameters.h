@@ -12,7 +12,7 @@
 enum { MAX_PIPES = 8, MAX_UOPS = 4, MAX_CORES = 8, LINE_BYTES = 64 };
 /* Bounds of the fixed-size model state; a file asking for more is refused. */
 enum { MAX_ROB = 192, MAX_QUEUE = 32, MAX_QUEUES = 6, MAX_L1_WAYS = 8, MAX_L2_WAYS = 16 };
-enum { MAX_MSHRS = 16, MAX_STREAMS = 8 };
+enum { MAX_MSHRS = 16, MAX_STREAMS = 8, MAX_DTLB = 64, MAX_TLB = 2048 };
 
 /* One micro-operation: needs one pipe out of a set, for some cycles. */
 struct uop_rule {
@@ -52,6 +52,12 @@ struct parameters {
   int l1d_bytes, l1d_ways, l2_bytes, l2_ways;
   int l2_cycles, dram_cycles; /* from L1 miss to data */
   int dram_line_cycles;       /* one line on the memory bus */
+  int l1i_bytes, l1i_ways;
+  int dtlb_entries, tlb_entries;
+  int dtlb_miss_cycles;  /* the page is in the larger TLB */
+  int page_walk_cycles;  /* on top, when it is not */
+  int split_cycles;      /* extra for an access that crosses a cache line */
+  int prefetch_page_bytes; /* no hardware prefetch beyond; 0: no such bound */
   int mshrs, prefetch_streams, prefetch_distance, prefetch_training;
   int store_buffer_lines;   /* lines of stores that may wait for the bus before the core stalls */
   int write_stream_lines;   /* consecutive full lines after which stores no longer fetch */

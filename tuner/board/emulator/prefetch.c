@@ -29,11 +29,15 @@ void prefetch_select_core(int new_core) { core = new_core; }
 
 static void run_ahead(struct stream *stream, uint64_t line, int64_t t) {
   int64_t stride = stream->stride;
+  uint64_t page_lines = (uint64_t)parameters.prefetch_page_bytes / LINE_BYTES;
   int64_t lead = (int64_t)(stream->ahead - line);
   if (stride > 0 ? lead < 0 : lead > 0) stream->ahead = line;
   while ((int64_t)(stream->ahead - line) / stride < parameters.prefetch_distance) {
-    stream->ahead += (uint64_t)stride;
-    memory_prefetch(stream->ahead, t);
+    uint64_t next = stream->ahead + (uint64_t)stride;
+    /* The next page may lie anywhere in memory. */
+    if (page_lines && next / page_lines != line / page_lines) return;
+    stream->ahead = next;
+    memory_prefetch(next, t);
   }
 }
 

@@ -59,6 +59,7 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn); /* the caller frees it */
+unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info); /* log2 of bytes */
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 
 #endif

@@ -4,7 +4,9 @@
 
 #include "branch.h"
 #include "counters.h"
+#include "fetch.h"
 #include "guest_calls.h"
+#include "guest_registers.h"
 #include "memo.h"
 #include "memory.h"
 #include "report.h"
@@ -12,9 +14,7 @@
 /* Where guest address 0 lies in QEMU's own memory; qemu-arm and qemu-aarch64 export it. */
 extern uintptr_t guest_base __attribute__((weak));
 
-struct counters counters;
 int region_active;
-int64_t *pipeline_clock;
 
 static const struct pipeline *pipeline;
 static void *core_states[MAX_CORES];
@@ -51,9 +51,21 @@ static void account(struct block *block, const struct block *next) {
   block->cycles += (uint64_t)(*pipeline_clock - start);
 }
 
+/* As early as its place in the block allows: issue_width instructions a cycle. */
+static void prefetch(const struct software_prefetch *each) {
+  const struct address *address = &each->address;
+  uint64_t value = guest_register(address->base) + (uint64_t)address->offset;
+  if (address->index != NO_REGISTER) value += guest_register(address->index) << address->shift;
+  memory_software_prefetch(value, *pipeline_clock + each->instruction / parameters.issue_width);
+}
+
 void region_block(struct block *block) {
   if (running) account(running, block);
   running = block;
+  int cycles = fetch_cycles(block);
+  if (cycles) memory_add_fetch_delay(cycles);
+  if (!guest_registers_known) return;
+  for (int i = 0; i < block->prefetch_count; i++) prefetch(&block->prefetches[i]);
 }
 
 /* Accounts the block that made the call; the pipeline's own state is valid afterwards. */
@@ -67,6 +79,7 @@ static void select_core(int core, int64_t now) {
   pipeline->select(core_states[core]);
   pipeline->reset(now);
   memory_select_core(core, now);
+  fetch_select_core(core);
   current_core = core;
 }
 
@@ -76,6 +89,7 @@ static void begin(void) {
   running = 0;
   memo_sync();
   memory_settle();
+  fetch_reset();
   branch_reset();
   select_core(0, 0);
   memset(&counters, 0, sizeof counters);

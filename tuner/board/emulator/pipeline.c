@@ -1,0 +1,3 @@
+#include "pipeline.h"
+
+int64_t *pipeline_clock;

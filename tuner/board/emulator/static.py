@@ -1,0 +1,112 @@
+"""Cycles of a loop from its disassembly alone: the emulator's core model without QEMU.
+
+The loop runs for long, its data is in L1 and its branch is predicted.  Some microseconds a call:
+for searching instruction orders and for features of a cost model.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from schedules.hardware import Board
+from tuner.board import build, toolchain
+from tuner.board.emulator import params
+from tuner.board.objects import Unit
+
+_HERE = Path(__file__).parent
+_SOURCES = (
+    *("static_model", "parameters", "timing", "inorder", "outoforder", "pipeline", "counters"),
+    *("memory", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
+    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector"),
+)
+_FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
+_HALF = 128  # iterations timed of a loop that does not settle: static_model.h
+
+
+@dataclass(frozen=True)
+class LoopTime:
+    """What one iteration costs.
+
+    Attributes:
+        cycles: exact, once the loop has settled.
+        instructions: in one iteration.
+        undecoded: those of them whose timing the model does not know.
+    """
+
+    cycles: Fraction
+    instructions: int
+    undecoded: int
+
+
+class _Result(ctypes.Structure):
+    """struct static_result of static_model.h"""
+
+    _fields_ = (
+        ("cycles", ctypes.c_int64),
+        ("iterations", ctypes.c_int64),
+        ("instructions", ctypes.c_int32),
+        ("undecoded", ctypes.c_int32),
+    )
+
+
+class CoreModel:
+    """The core of a board; many may exist, and threads may share one."""
+
+    # The library's own state is of one board at a time.
+    _lock = threading.Lock()
+    _loaded: CoreModel | None = None
+
+    def __init__(self, board: Board, progress: bool = True) -> None:
+        """Builds the library if it is not there yet; raises as `build.server_binary` does."""
+        self._is_a64 = board.core.isa == "aarch64"
+        library = _library(progress)
+        self._native = ctypes.CDLL(str(library))
+        self._table = library.with_name(f"{board.name}-v{params.MODEL_VERSION}.txt")
+        self._text = params.text(board)
+
+    def loop(self, lines: Sequence[str]) -> LoopTime:
+        """The steady state of a loop.
+
+        Args:
+            lines: of its disassembly, the last one the branch back.
+
+        Raises:
+            ValueError: there are no instructions.
+        """
+        result = _Result()
+        text = "\n".join(lines).encode()
+        with CoreModel._lock:
+            self._load()
+            if not self._native.static_loop(int(self._is_a64), text, ctypes.byref(result)):
+                raise ValueError("a loop without instructions")
+        iterations = result.iterations or _HALF
+        return LoopTime(Fraction(result.cycles, iterations), result.instructions, result.undecoded)
+
+    def _load(self) -> None:
+        if CoreModel._loaded is self:
+            return
+        self._table.write_text(self._text, encoding="ascii")
+        if not self._native.static_load(str(self._table).encode()):
+            raise RuntimeError(f"the core model refuses {self._table}")
+        CoreModel._loaded = self
+
+
+def _library(progress: bool) -> Path:
+    tools = toolchain.find_host()
+    units = [
+        Unit(name, (_HERE / f"{name}.c",), (_HERE,), flags=_FLAGS, language="c")
+        for name in _SOURCES
+    ]
+    return build.build_program(
+        "libcoremodel.so",
+        units,
+        tools,
+        link=lambda objects, output: [*tools.compiler, "-shared", *objects, "-o", output],
+        title="building the core model (first use, some seconds)",
+        progress=progress,
+    )

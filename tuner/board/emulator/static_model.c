@@ -1,0 +1,76 @@
+#include "static_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "pipeline.h"
+
+enum { MAX_ITERATIONS = 256, MAX_LINE = 256 };
+
+static const struct pipeline *pipeline;
+static void *core;
+
+int static_load(const char *parameter_path) {
+  if (!read_parameters(parameter_path)) return 0;
+  pipeline = parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
+  free(core);
+  core = pipeline->create();
+  pipeline->select(core);
+  return 1;
+}
+
+static int count_lines(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += *text == '\n';
+  return count + 1;
+}
+
+static void decode_lines(enum isa isa, const char *text, struct block *block,
+                         struct static_result *result) {
+  while (*text) {
+    char line[MAX_LINE] = "";
+    struct instruction decoded;
+    size_t length = strcspn(text, "\n");
+    memcpy(line, text, length < MAX_LINE ? length : MAX_LINE - 1);
+    text += length + (text[length] == '\n');
+    if (!line[strspn(line, " \t")]) continue;
+    result->undecoded += !decode(isa, line, &decoded);
+    time_instruction(&decoded, &block->instructions[block->count++]);
+  }
+  result->instructions = block->count;
+}
+
+/* Runs the loop until the pipeline is in a state it was in before. */
+static void run_until_settled(const struct block *block, struct static_result *result) {
+  static uint8_t states[MAX_ITERATIONS][MAX_PACKED];
+  static size_t lengths[MAX_ITERATIONS];
+  int64_t clocks[MAX_ITERATIONS];
+  memory_event_count = 0;
+  pipeline->reset(0);
+  for (int now = 0; now < MAX_ITERATIONS; now++) {
+    pipeline->run(block);
+    pipeline->redirect(1, 0);
+    clocks[now] = *pipeline_clock;
+    lengths[now] = pipeline->pack(states[now]);
+    for (int before = now - 1; lengths[now] && before >= 0; before--) {
+      if (lengths[before] != lengths[now] || memcmp(states[before], states[now], lengths[now]))
+        continue;
+      result->cycles = clocks[now] - clocks[before];
+      result->iterations = now - before;
+      return;
+    }
+  }
+  result->cycles = clocks[MAX_ITERATIONS - 1] - clocks[MAX_ITERATIONS / 2 - 1];
+}
+
+int static_loop(int is_a64, const char *lines, struct static_result *result) {
+  memset(result, 0, sizeof *result);
+  struct block block;
+  memset(&block, 0, sizeof block);
+  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
+  decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, &block, result);
+  if (block.count) run_until_settled(&block, result);
+  free(block.instructions);
+  return block.count > 0;
+}

@@ -1,0 +1,21 @@
+/* The core model without QEMU: what a loop costs when it runs for long and all its data is in L1.
+ *
+ * For callers from other languages (static.py), as a shared library.  One board at a time. */
+#ifndef STATIC_MODEL_H
+#define STATIC_MODEL_H
+
+#include <stdint.h>
+
+struct static_result {
+  int64_t cycles;     /* of `iterations` iterations, after which the pipeline's state is the same */
+  int64_t iterations; /* 0: it did not settle within MAX_ITERATIONS; cycles are of the last half */
+  int32_t instructions, undecoded; /* of one iteration */
+};
+
+/* A board's parameter file (parameters.h); 0 after a line on stderr when it cannot be used. */
+int static_load(const char *parameter_path);
+
+/* Lines of disassembly, the last one a branch back to the first; 0 if there are none. */
+int static_loop(int is_a64, const char *lines, struct static_result *result);
+
+#endif
