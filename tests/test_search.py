@@ -3,13 +3,14 @@
 import itertools
 import math
 import random
+from collections.abc import Iterator
 
 import pytest
 
-from schedules import Conv2dWorkload
+from schedules import Conv2dWorkload, hardware
 from tuner import search
 from tuner.costmodel.ranker import Ranker
-from tuner.search import Candidate, Result
+from tuner.search import Candidate, Result, Space
 
 _KNOBS = {"mr": (1, 2, 4, 8), "nr": (2, 4, 8, 16), "block": (16, 32, 64, 128), "order": (0, 1)}
 
@@ -26,6 +27,12 @@ class _Space:
 
     def __len__(self) -> int:
         return len(self.candidates)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self.candidates)
+
+    def knobs(self, schedule: str) -> dict[str, tuple[int, ...]]:
+        return _KNOBS
 
     def sample(self, rng: random.Random, n: int) -> list[Candidate]:
         return rng.sample(self.candidates, min(n, len(self)))
@@ -94,7 +101,8 @@ def test_failures_do_not_stop_a_search(name):
     assert len(strategy.propose(space, 5)) == 5
 
 
-def test_xgb_needs_fewer_trials_than_random():
+@pytest.mark.parametrize("name", ["evolution", "xgb"])
+def test_what_learns_needs_fewer_trials_than_random(name):
     """Over several seeds; 32 of 128 candidates measured."""
 
     def mean_best(name):
@@ -104,7 +112,48 @@ def test_xgb_needs_fewer_trials_than_random():
             found.append(min(r.cost_s for r in results if r.cost_s is not None))
         return sum(found) / len(found)
 
-    assert mean_best("xgb") < mean_best("random")
+    assert mean_best(name) < mean_best("random")
+
+
+def test_grid_spreads_its_first_trials_over_every_knob():
+    space = _Space()
+    first = search.create("grid", seed=0).propose(space, 16)
+    for knob, values in _KNOBS.items():
+        assert {candidate.config[knob] for candidate in first} == set(values)
+
+
+@pytest.mark.parametrize("name", search.names())
+@pytest.mark.parametrize("core", hardware.cores())
+def test_real_spaces_are_searched_whole(name, core):
+    """Schedules have knobs that exclude each other; proposals are candidates all the same."""
+    space = Space(Conv2dWorkload(1, 16, 14, 14, 24, 3, 3), hardware.core(core))
+    strategy = search.create(name, seed=0)
+    found = []
+    while batch := strategy.propose(space, 16):
+        found += batch
+        strategy.learn([Result(space, c, 1e-3 + len(c.key) * 1e-6) for c in batch])
+    assert len(found) == len(set(found)) == len(space)
+    assert all(candidate in space for candidate in found)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 30, 1000])
+def test_a_sample_is_spread_over_the_schedules(n):
+    space = Space(Conv2dWorkload(1, 16, 14, 14, 24, 3, 3), hardware.core("cortex-a17"))
+    drawn = space.sample(random.Random(0), n)
+    assert len(drawn) == len(set(drawn)) == min(n, len(space))
+    if n >= len(space.schedules):
+        assert {candidate.schedule for candidate in drawn} == set(space.schedules)
+
+
+def test_a_space_holds_its_candidates_only():
+    space = Space(Conv2dWorkload(1, 16, 14, 14, 24, 3, 3), hardware.core("cortex-a17"))
+    candidate = space.defaults()[0]
+    knob, values = next(iter(space.knobs(candidate.schedule).items()))
+    assert candidate in space
+    assert candidate.config[knob] in values
+    assert Candidate(candidate.schedule, 0, candidate.config) not in space
+    assert Candidate("unknown", candidate.version, candidate.config) not in space
+    assert Candidate(candidate.schedule, candidate.version, {knob: "odd"}) not in space
 
 
 def test_the_ranker_orders_what_it_has_not_seen():

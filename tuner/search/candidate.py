@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import schedules
 from schedules import Conv2dWorkload
 from schedules.hardware import Core
+from schedules.knobs import KnobSpace
 
 # Places for the knobs of each schedule in the cost model's features.
 _MAX_KNOBS = 8
@@ -59,6 +60,17 @@ class Space:
             for config in space:
                 yield Candidate(schedule.name, schedule.version, config)
 
+    def __contains__(self, candidate: object) -> bool:
+        return isinstance(candidate, Candidate) and any(
+            (schedule.name, schedule.version) == (candidate.schedule, candidate.version)
+            and candidate.config in space
+            for schedule, space in self._spaces
+        )
+
+    def knobs(self, schedule: str) -> Mapping[str, tuple[int | str, ...]]:
+        """Return the values of each knob of `schedule`; not all combinations are candidates."""
+        return self._space_of(schedule).knobs
+
     @property
     def schedules(self) -> list[str]:
         """Names of the schedules that compete, the best guess first."""
@@ -72,15 +84,15 @@ class Space:
         ]
 
     def sample(self, rng: random.Random, n: int) -> list[Candidate]:
-        """Return up to `n` distinct candidates, drawn evenly from each schedule."""
-        share = -(-n // max(1, len(self._spaces)))
+        """Return `n` distinct candidates, or all: equally many of each schedule that has enough."""
+        shares = _even_shares(n, [len(space) for _, space in self._spaces])
         drawn = [
             Candidate(schedule.name, schedule.version, config)
-            for schedule, space in self._spaces
+            for (schedule, space), share in zip(self._spaces, shares, strict=True)
             for config in space.sample(rng, share)
         ]
         rng.shuffle(drawn)
-        return drawn[:n]
+        return drawn
 
     def features(self, candidate: Candidate) -> list[float]:
         """Return the fixed-length description of `candidate` that the cost model reads.
@@ -91,11 +103,21 @@ class Space:
         """
         facts = schedules.features(self.workload, self._core, candidate.schedule, candidate.config)
         knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
-        space = next(
-            space for schedule, space in self._spaces if schedule.name == candidate.schedule
-        )
-        values = space.features(candidate.config)
+        values = self._space_of(candidate.schedule).features(candidate.config)
         assert len(values) <= _MAX_KNOBS, f"{candidate.schedule} has more than {_MAX_KNOBS} knobs"
         start = _MAX_KNOBS * schedules.list().index(candidate.schedule)
         knobs[start : start + len(values)] = values
         return [*facts, *knobs]
+
+    def _space_of(self, name: str) -> KnobSpace:
+        return next(space for schedule, space in self._spaces if schedule.name == name)
+
+
+def _even_shares(n: int, sizes: Sequence[int]) -> list[int]:
+    """Split `n` over lists of `sizes`; what a short one cannot give is taken from the others."""
+    shares = [0] * len(sizes)
+    places = sorted(range(len(sizes)), key=lambda place: sizes[place])
+    for done, place in enumerate(places):
+        shares[place] = min(sizes[place], -(-n // (len(sizes) - done)))
+        n -= shares[place]
+    return shares
