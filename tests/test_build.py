@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.board import build, toolchain
+from tuner.board import build, objects, toolchain
 from tuner.board.objects import ObjectCache, Unit
 from tuner.errors import UserError
 
@@ -85,6 +85,23 @@ def test_interrupted_build_continues(project, tools):
     cache.compile(units(project)[:1], "building", progress=False)
     make(project, tools)
     assert compiler_runs(tools) == 3
+
+
+@pytest.mark.parametrize("name", ["answer.c", "answer.h"])
+def test_an_edit_during_the_build_spoils_nothing(project, tools, monkeypatch, name):
+    run_compiler = objects.run_compiler
+
+    def edit_meanwhile(command: list[str], what: str, text: str = "") -> None:
+        run_compiler(command, what, text)
+        with (project / name).open("a") as file:
+            file.write("// edited\n")
+
+    monkeypatch.setattr(objects, "run_compiler", edit_meanwhile)
+    with pytest.raises(UserError, match="answer changed during the build"):
+        ObjectCache(build.cache_folder() / "objects", tools).compile(
+            units(project)[:1], "building", progress=False
+        )
+    assert not list((build.cache_folder() / "objects").glob("*.o"))
 
 
 @pytest.mark.parametrize("change", ["header", "flags", "compiler", "isa"])

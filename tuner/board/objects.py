@@ -100,14 +100,18 @@ class ObjectCache:
         return [self.path(unit) for unit in units]
 
     def _compile_one(self, unit: Unit) -> None:
+        finished = self.path(unit)
         include = [argument for path in unit.include for argument in ("-I", str(path))]
         include += [text for path in unit.system_include for text in ("-isystem", str(path))]
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             output = Path(scratch) / "unit.o"
             command = [*self.toolchain.compiler, *unit.flags, *include, "-x", unit.language]
             run_compiler([*command, "-c", "-", "-o", str(output)], unit.name, unit.text())
+            # Somebody may have edited the sources meanwhile: what was compiled is not known then.
+            if ObjectCache(self.folder, self.toolchain).path(unit) != finished:
+                raise UserError(f"the sources of {unit.name} changed during the build", "try again")
             # Renamed when complete: an interrupted compiler leaves nothing that looks finished.
-            output.replace(self.path(unit))
+            output.replace(finished)
 
     def _headers_digest(self, folder: Path) -> str:
         if folder not in self._digests:
