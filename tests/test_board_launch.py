@@ -120,3 +120,18 @@ def test_bad_options(arguments, message):
     )
     assert result.returncode == 2
     assert message in result.stderr
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("host, warns", [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_server_open_to_the_network_says_so(host, warns):
+    server = subprocess.Popen(
+        [launch.find_qemu("armv7"), build.server_binary("armv7"), "--port", "0", "--host", host],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout.readline().startswith(f"listening on {host}:")
+    server.terminate()
+    _, log = server.communicate(timeout=20)
+    assert ("RPC runs any code it is sent" in log) == warns

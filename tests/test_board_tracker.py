@@ -13,6 +13,7 @@ import tvm
 from board_kernels import broken
 from test_board_faults import wait_until
 from tvm import rpc
+from tvm.rpc import base
 
 from tuner.board import build, launch
 from tuner.board.session import close
@@ -87,3 +88,39 @@ def test_sessions_through_a_tracker():
             else:
                 assert module["add_one"](1) == 2
                 close(session)
+
+
+def free_boards(port: int) -> int:
+    """How many boards of our key the tracker has to give."""
+    client = rpc.connect_tracker("127.0.0.1", port)
+    try:
+        return client.summary()["queue_info"].get(KEY, {}).get("free", 0)
+    finally:
+        client.close()
+
+
+def test_a_tracker_that_is_restarted_gets_the_board_back():
+    port = free_port()
+    with server(port):
+        with tracker(port):
+            wait_until(lambda: free_boards(port) == 1)
+        with tracker(port):
+            wait_until(lambda: free_boards(port) == 1)
+            session = rpc.connect_tracker("127.0.0.1", port).request(KEY, session_timeout=30)
+            assert session.listdir(".") == ""
+            close(session)
+
+
+def test_a_board_whose_client_never_came_is_offered_again():
+    port = free_port()
+    with tracker(port), server(port):
+        wait_until(lambda: free_boards(port) == 1)
+        client = rpc.connect_tracker("127.0.0.1", port)
+        base.sendjson(client._sock, [base.TrackerCode.REQUEST, KEY, "", 1])
+        code, (_, _, unused_key) = base.recvjson(client._sock)
+        assert code == base.TrackerCode.SUCCESS
+        client.close()
+        wait_until(lambda: free_boards(port) == 1)
+        session = rpc.connect_tracker("127.0.0.1", port).request(KEY, session_timeout=30)
+        close(session)
+        assert unused_key.startswith(f"{KEY}:")

@@ -8,6 +8,7 @@ import select
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,6 +269,11 @@ def serve(
     registration: Registration | None = None,
 ) -> None:
     """Runs a board in the foreground, for other programs to connect to, until Ctrl-C."""
+    if not host.startswith(_LOOPBACK):
+        print(
+            f"warning: RPC runs any code it is sent, and whoever reaches {host} can send some",
+            file=sys.stderr,
+        )
     with EmulatedBoard(board, port=port, host=host, registration=registration) as running:
         offered = (
             f", as {registration.key} of the tracker {registration.host}:{registration.port}"

@@ -18,6 +18,7 @@
 #include "board_info.h"
 #include "elf_loader.h"
 #include "emulated/hooks.h"
+#include "log.h"
 #include "options.h"
 #include "session.h"
 #include "supervisor.h"
@@ -145,6 +146,10 @@ int main(int argc, char** argv) {
   server::RegisterSessionFunctions();
   int port;
   const int listen_fd = server::Listen(options, &port);
+  if (strncmp(options.host, "127.", 4) != 0) {
+    server::Log("warning: RPC runs any code it is sent, and whoever reaches %s can send some",
+                options.host);
+  }
   server::MatchKey match_key(options.key);
   int tracker_fd = -1;
   if (options.tracker != nullptr) tracker_fd = server::StartTracker(options, port, &match_key);
