@@ -26,6 +26,8 @@ FMAS = 4096  # of each chain
 NODES = 128  # of the pointer ring
 PARALLEL_TASKS = 4
 STORED_LINES = (4 << 20) // 64
+STEPS = 16 * NODES
+BIG_CODE_INSTRUCTIONS = 24576
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def test_memo_changes_nothing(execute, name):
 
 def test_a_region_does_not_depend_on_what_ran_before(run):
     names = {line.split()[0] for line in run.lines[2:]}
-    assert len(names) == 10
+    assert len(names) == 15
     for name in names:
         first, second = run.results(name)
         assert first == second
@@ -176,3 +178,29 @@ def test_stores_are_bound_by_the_memory_bus(run):
     written_back = STORED_LINES - run.board.l2_bytes / 64
     assert words["dram_lines"] == pytest.approx(written_back, rel=0.05)
     assert words["cycles"] == pytest.approx(written_back * 64 / bytes_per_cycle, rel=0.25)
+
+
+def test_a_prefetch_instruction_hides_the_memory_latency(run):
+    figures = run.board.figures
+    dram = figures["dram_ns"].value * run.board.clock_hz / 1e9
+    without, hinted = run.cycles("scattered_loads"), run.cycles("scattered_hinted")
+    if run.board.core.pipeline == "in-order":
+        # The work between two loads does not wait for them, but the next load's use does.
+        assert hinted < without
+    prefetched = run.results("scattered_hinted")[0]["prefetches"]
+    assert prefetched >= 0.9 * NODES
+    assert without - hinted <= NODES * dram
+
+
+def test_an_access_across_two_lines_costs_extra(run):
+    extra = run.board.core.figures["split_cycles"].value
+    difference = run.cycles("split_loads") - run.cycles("whole_loads")
+    assert difference == pytest.approx(STEPS * extra, rel=0.05, abs=100)
+
+
+def test_code_larger_than_the_instruction_cache_is_not_free(run):
+    cycles = run.cycles("big_code")
+    issue = 4 * BIG_CODE_INSTRUCTIONS / run.board.core.figures["issue_width"].value
+    lines = BIG_CODE_INSTRUCTIONS * 4 / 64
+    # The first of the four times is free.
+    assert cycles > issue + 3 * lines * run.board.figures["l2_cycles"].value / 4

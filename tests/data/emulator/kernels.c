@@ -75,6 +75,36 @@ static void steady_branches(void) { branches(0); }
 
 static void stores(void) { memset(big, 1, sizeof big); }
 
+/* Loads no hardware prefetcher foresees, each with a while of work; with and without a hint. */
+static void scattered(int hint) {
+  char *node = memory;
+  int sum = 0;
+  for (int i = 0; i < NODES; i++, node += NODE_BYTES) {
+    if (hint) __builtin_prefetch(node + 2 * NODE_BYTES);
+    sum += *(volatile int *)node;
+    __asm__ volatile(".rept 64\n" ADDEND_CHAIN ".endr" : "+r"(sum) : : VECTORS);
+  }
+}
+
+static void scattered_loads(void) { scattered(0); }
+static void scattered_hinted(void) { scattered(1); }
+
+/* Loads of a word across two cache lines, and next to there; each waits for the one before. */
+static void dependent_loads(char *at) {
+  memset(at, 0, 8);
+  uintptr_t offset = 0;
+  for (int i = 0; i < STEPS; i++)
+    __asm__ volatile("ldr %0, [%1, %0]" : "+r"(offset) : "r"(at));
+}
+
+static void split_loads(void) { dependent_loads(big + 62); }
+static void whole_loads(void) { dependent_loads(big + 48); }
+
+/* 96 KiB of code, twice what the largest instruction cache holds, run four times over. */
+static void big_code(void) {
+  for (int i = 0; i < 4; i++) __asm__ volatile(".rept 24576\n nop\n .endr");
+}
+
 static void parallel_chains(void) {
   guest_call(GUEST_FORK, 0, 0);
   for (unsigned long core = 0; core < FORK_CORES; core++) {
@@ -128,6 +158,11 @@ int main(void) {
   run("chase_dram", chase_once, COLD);
   run("chase_l2", chase_once, PRELOADED);
   run("chase_l1", chase_again, WARM);
+  run("scattered_loads", scattered_loads, COLD);
+  run("scattered_hinted", scattered_hinted, COLD);
+  run("split_loads", split_loads, WARM);
+  run("whole_loads", whole_loads, WARM);
+  run("big_code", big_code, WARM);
   run("stores", stores, COLD);
   return 0;
 }
