@@ -108,10 +108,9 @@ def test_limits_of_kernels_made_for_them(name, tmp_path):
 
     assert most("results waited for") > 0.6  # one FMA waits for the one before
     assert most("arithmetic pipes") > 0.9  # independent FMAs
-    (chase,) = [loop for loop in loops if loop.event_counts.get("DRAM", 0) > loop.executions / 4][
-        :1
-    ]
-    assert chase.limits()["memory and the rest"] > 0.7
+    worst = max(loops, key=lambda loop: loop.limits()["memory and the rest"] * loop.cycles)
+    assert worst.limits()["memory and the rest"] > 0.5  # chases pointers or overwrites memory
+    assert {"DRAM", "store", "stream"} & worst.event_counts.keys()
 
 
 @pytest.mark.board

@@ -15,7 +15,8 @@ class Instruction:
     Attributes:
         text: its disassembly.
         events: how often an access of it met each kind of delay: `late` (the line was on its way),
-            `L2`, `DRAM`, `store` and `stream` (stores that missed L2).
+            `L2`, `DRAM`, `store` and `stream` (stores that missed L2), `fetch` (of the code
+            itself), `slow` (TLB misses, accesses across two lines).
     """
 
     text: str

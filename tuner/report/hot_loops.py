@@ -13,6 +13,8 @@ _EVENTS = {
     "DRAM": "loads from memory",
     "store": "stores to lines in memory",
     "stream": "stores of whole lines to memory",
+    "fetch": "fetches of its code",
+    "slow": "TLB misses or accesses across two lines",
 }
 
 

@@ -13,7 +13,9 @@ static const char *const event_names[PROFILE_EVENTS] = {[EVENT_READY_AT] = "late
                                                         [EVENT_L2] = "L2",
                                                         [EVENT_DRAM] = "DRAM",
                                                         [EVENT_STORE] = "store",
-                                                        [EVENT_STORE_STREAM] = "stream"};
+                                                        [EVENT_STORE_STREAM] = "stream",
+                                                        [EVENT_FETCH] = "fetch",
+                                                        [EVENT_DELAY] = "slow"};
 
 static char undecoded[MAX_UNDECODED][MAX_TEXT];
 static int undecoded_count;
