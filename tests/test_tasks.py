@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from tvm import relax
 
+from schedules import hardware
 from tuner import networks, tasks
 from tuner.networks.graph import Graph
+from tuner.search import Space
 
 # Network -> convolutions, distinct ones, MMAC: summed by hand, layer by layer. The dense layers of
 # MobileNet (1024 x 1000) and ResNet (512 x 1000) are counted.
@@ -38,6 +40,15 @@ def _dense_macs(module) -> int:
 
     relax.analysis.post_order_visit(module["main"], visit)
     return sum(found)
+
+
+@pytest.mark.parametrize("core", hardware.cores())
+@pytest.mark.parametrize("name", _KNOWN)
+def test_every_convolution_has_a_hand_picked_candidate_on_every_core(name, core):
+    for task in tasks.extract(networks.get(name).module):
+        space = Space(task.workload, hardware.core(core))
+        assert space.defaults(), task.workload.describe()
+        assert all(candidate in space for candidate in space.defaults())
 
 
 def test_squeezenet_tasks_are_named_and_described():
