@@ -67,10 +67,11 @@ def guest_root(board: Board, progress: Progress) -> Path:
 def python_options(root: Path, isa: str) -> list[str]:
     """QEMU's options for the guest's environment, then its Python and Python's options."""
     triple = {"aarch64": "aarch64-linux-gnu", "armv7": "arm-linux-gnueabihf"}[isa]
-    libraries = [f"/usr/lib/{triple}/{part}" for part in ("blas", "lapack", "")]
+    # Full paths: QEMU's `-L` redirects files, but 32-bit programs list the host's folders.
+    libraries = [str(root / "usr/lib" / triple / part) for part in ("blas", "lapack", "")]
     environment = {
-        "PYTHONHOME": "/usr",
-        "PYTHONPATH": f"/{_SITE}:/usr/lib/python3/dist-packages",
+        "PYTHONHOME": str(root / "usr"),
+        "PYTHONPATH": f"{root / _SITE}:{root / 'usr/lib/python3/dist-packages'}",
         "PYTHONHASHSEED": "0",
         "LD_LIBRARY_PATH": ":".join(libraries),
         "OMP_NUM_THREADS": "1",

@@ -2,20 +2,25 @@
 
 #include <string.h>
 
+struct translations {
+  uint64_t page[MAX_TLB];
+  unsigned next;
+};
+
 struct tlb {
   uint64_t filter[TLB_FILTER];
-  uint64_t small[MAX_DTLB];
-  uint64_t large[MAX_TLB];
-  unsigned next;
+  struct translations small, large;
 };
 
 static struct tlb tlbs[MAX_CORES];
 static struct tlb *tlb = tlbs;
 uint64_t *tlb_filter = tlbs[0].filter;
 
+static const uint64_t no_page = ~0ull;
+
 void tlb_reset(void) {
-  memset(tlbs, 0xff, sizeof tlbs); /* no such page */
-  for (int core = 0; core < MAX_CORES; core++) tlbs[core].next = 0;
+  memset(tlbs, 0xff, sizeof tlbs);
+  for (int core = 0; core < MAX_CORES; core++) tlbs[core].small.next = tlbs[core].large.next = 0;
 }
 
 void tlb_select_core(int core) {
@@ -23,25 +28,30 @@ void tlb_select_core(int core) {
   tlb_filter = tlb->filter;
 }
 
-static int is_in_small(uint64_t page) {
-  for (int i = 0; i < parameters.dtlb_entries; i++)
-    if (tlb->small[i] == page) return 1;
+static int has(const struct translations *held, int entries, uint64_t page) {
+  for (int i = 0; i < entries; i++)
+    if (held->page[i] == page) return 1;
   return 0;
+}
+
+/* Returns the page that had to go. */
+static uint64_t put(struct translations *held, int entries, uint64_t page) {
+  uint64_t *place = &held->page[held->next++ % (unsigned)entries], replaced = *place;
+  *place = page;
+  return replaced;
 }
 
 int tlb_miss(uint64_t page) {
   uint64_t *quick = &tlb->filter[page % TLB_FILTER];
-  int found = is_in_small(page);
-  if (!found) {
-    uint64_t *replaced = &tlb->small[tlb->next++ % (unsigned)parameters.dtlb_entries];
-    uint64_t *old = &tlb->filter[*replaced % TLB_FILTER];
-    if (*old == *replaced) *old = ~0ull;
-    *replaced = page;
+  if (has(&tlb->small, parameters.dtlb_entries, page)) {
+    *quick = page;
+    return 0;
   }
+  uint64_t replaced = put(&tlb->small, parameters.dtlb_entries, page);
+  uint64_t *old = &tlb->filter[replaced % TLB_FILTER];
+  if (*old == replaced) *old = no_page;
   *quick = page;
-  if (found) return 0;
-  uint64_t *large = &tlb->large[page % (unsigned)parameters.tlb_entries];
-  if (*large == page) return parameters.dtlb_miss_cycles;
-  *large = page;
+  if (has(&tlb->large, parameters.tlb_entries, page)) return parameters.dtlb_miss_cycles;
+  put(&tlb->large, parameters.tlb_entries, page);
   return parameters.dtlb_miss_cycles + parameters.page_walk_cycles;
 }

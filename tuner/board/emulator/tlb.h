@@ -1,7 +1,7 @@
 /* Address translation: a small data TLB of each core, a larger one behind it, and the page walk.
  *
- * Both replace the entry that came first; the larger one is direct-mapped by the page's number.
- * Only data accesses are translated: code has few pages. */
+ * Both are fully associative and replace the entry that came first: with sets, cycles would depend
+ * on where tensors happen to lie.  Only data accesses are translated: code has few pages. */
 #ifndef TLB_H
 #define TLB_H
 
