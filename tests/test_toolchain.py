@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from tuner import cli
 from tuner.board import build, launch, link, runtime_sources, toolchain
 from tuner.errors import UserError
 
@@ -105,6 +109,27 @@ def test_other_series_of_tvm(monkeypatch):
     ) as caught:
         runtime_sources.find()
     assert caught.value.fix.startswith("pip install 'apache-tvm==0.27")
+
+
+@pytest.mark.parametrize(
+    "name, version", [("apache_tvm", "0.26.0"), ("apache_tvm_ffi", "0.1.15.post2")]
+)
+def test_the_command_line_says_so_before_it_imports_tvm(tmp_path, name, version):
+    folder = tmp_path / f"{name}-{version}.dist-info"
+    folder.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
+    (folder / "METADATA").write_text(metadata)
+    root = Path(cli.__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-m", "tuner", "boards"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert version in result.stderr and "pip install" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_all_runtime_sources_are_there():

@@ -14,6 +14,8 @@ from pathlib import Path
 from tuner.errors import UserError
 
 TVM_SERIES = "0.27"
+# Later ones crash when TVM writes its IR.
+_FFI_SERIES = "0.1.14"
 
 # Each group is compiled as one file. The sources share so many templates that this halves the
 # compiler's work; more than one group lets it run in parallel and resume after an interruption.
@@ -97,6 +99,11 @@ def find() -> RuntimeSources:
             f"but {versions[0]} is installed",
             _INSTALL_FIX,
         )
+    if not versions[1].startswith(f"{_FFI_SERIES}."):
+        raise UserError(
+            f"apache-tvm-ffi {versions[1]} does not work with TVM {versions[0]}",
+            _FFI_FIX,
+        )
     tvm, ffi = _package_folder("tvm"), _package_folder("tvm_ffi")
     runtime, core = tvm / "src" / "runtime", ffi / "src" / "ffi"
     groups = {
@@ -116,6 +123,7 @@ def find() -> RuntimeSources:
 
 
 _INSTALL_FIX = f"pip install 'apache-tvm=={TVM_SERIES}.0.post1'"
+_FFI_FIX = f"pip install 'apache-tvm-ffi=={_FFI_SERIES}.post1'"
 
 
 def _package_folder(name: str) -> Path:
