@@ -69,11 +69,13 @@ def unregister() -> None:
 @contextmanager
 def unregistered() -> Iterator[None]:
     """Inside the block TVM builds as if the package were not there."""
+    was_registered = _legalize.is_registered()
     unregister()
     try:
         yield
     finally:
-        register()
+        if was_registered:
+            register()
 
 
 register()

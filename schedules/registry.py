@@ -62,7 +62,7 @@ class Schedule(ABC):
     ) -> te.Tensor:
         """The convolution as a tensor expression on packed weights: what it means, not how it runs.
 
-        The last stage (N, CO, OH, OW) carries `lowering.convolution.annotation`. Relax fuses
+        The last stage is made by `lowering.convolution.annotated`. Relax fuses
         elementwise operators behind it, and the late pass replaces its loops by `emit`. It is
         correct by itself, so a function that the pass cannot handle still computes.
         """

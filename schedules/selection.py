@@ -60,11 +60,12 @@ def shipped(core: str) -> Choices:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             name, version = record["schedule"]["name"], record["schedule"]["version"]
-            if record["core"] != core or name not in list_schedules():
+            if record["core"] != core or name not in list_schedules() or not record["costs_s"]:
                 continue
             if get(name).version != version:
                 continue
+            cost = min(record["costs_s"])
             known = best.get(record["workload"])
-            if known is None or record["costs_s"][0] < known[0]:
-                best[record["workload"]] = (record["costs_s"][0], (name, record["config"]))
+            if known is None or cost < known[0]:
+                best[record["workload"]] = (cost, (name, record["config"]))
     return {key: choice for key, (_, choice) in best.items()}

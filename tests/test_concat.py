@@ -41,6 +41,12 @@ def _fire(builder, data):
     return relax.op.concat(list(_convolutions(builder, data)), axis=1)
 
 
+def _twins(builder, data):
+    first, _ = _convolutions(builder, data)
+    second, _ = _convolutions(builder, data)
+    return relax.op.concat([first, second], axis=1)
+
+
 def _with_input(builder, data):
     return relax.op.concat([*_convolutions(builder, data), data], axis=1)
 
@@ -59,6 +65,7 @@ def _along_rows(builder, data):
 
 CASES = {
     "fire": (_fire, lambda parts, x: np.concatenate(parts, axis=1), True),
+    "twins": (_twins, lambda parts, x: np.concatenate([parts[0]] * 2, axis=1), True),
     "with_input": (_with_input, lambda parts, x: np.concatenate([*parts, x], axis=1), False),
     "used_twice": (
         _used_twice,

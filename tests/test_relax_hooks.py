@@ -93,6 +93,52 @@ EPILOGUES = {
 }
 
 
+SCALARS = {
+    "constant of no axes": ((), False),
+    "constant of one axis": ((1,), False),
+    "input of four axes": ((1, 1, 1, 1), True),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_one_number_behind_a_convolution(host_is_arm, name):
+    shape, is_input = SCALARS[name]
+    number = np.full(shape, 2.5, np.float32)
+    builder = relax.BlockBuilder()
+    data = relax.Var("data", relax.TensorType(SHAPE, "float32"))
+    variable = relax.Var("number", relax.TensorType(shape, "float32"))
+    with builder.function("main", [data, variable] if is_input else [data]):
+        with builder.dataflow():
+            conv = builder.emit(relax.op.nn.conv2d(data, relax.const(_weight()), padding=1))
+            operand = variable if is_input else relax.const(number)
+            output = builder.emit_output(relax.op.multiply(conv, operand))
+        builder.emit_func_output(output)
+    exact = reference.conv2d(_inputs(), _weight(), padding=(1, 1, 1, 1)) * 2.5
+    arrays = (_inputs(), number) if is_input else (_inputs(),)
+    host.assert_close(_run(builder.get(), *arrays), exact)
+
+
+def test_another_output_layout_is_left_to_tvm():
+    builder = relax.BlockBuilder()
+    data = relax.Var("data", relax.TensorType(SHAPE, "float32"))
+    weight = relax.const(_weight())
+    with builder.function("main", [data]):
+        call = builder.emit(relax.op.nn.conv2d(data, weight, padding=1, out_layout="NHWC"))
+        builder.emit_func_output(call)
+    binding = builder.get()["main"].body.blocks[0].bindings[0]
+    assert legalize.workload_of(binding.value) is None
+
+
+def test_plain_loops_are_left_as_they_are():
+    buffer = tvm.tirx.decl_buffer((8,), "float32", "out")
+    i = tvm.tirx.Var("i", "int32")
+    store = tvm.tirx.BufferStore(buffer, tvm.tirx.const(1.0, "float32"), [i])
+    zero, eight = tvm.tirx.const(0, "int32"), tvm.tirx.const(8, "int32")
+    loop = tvm.tirx.For(i, zero, eight, tvm.tirx.ForKind.SERIAL, store)
+    func = tvm.tirx.PrimFunc([buffer], loop).with_attr("global_symbol", "main")
+    tvm.compile(tvm.IRModule({"main": func}), target=schedules.target("cortex-a17"))
+
+
 def _repeated(data):
     """12 channels made from the input's 8: a second operand that is no constant."""
     head = relax.op.strided_slice(data, axes=[1], begin=[0], end=[4])
@@ -139,6 +185,9 @@ def test_register_is_idempotent_and_unregister_undoes():
     assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
     with schedules.unregistered():
         assert not hasattr(tvm.topi, "arm_cpu")
+        with schedules.unregistered():
+            pass
+        assert not hasattr(tvm.topi, "arm_cpu")
     assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
 
 
@@ -166,4 +215,9 @@ def test_targets_of_other_makers():
 
     assert core_of(host.TARGET) is None
     assert core_of(tvm.target.Target("arm/rasp4b64")).isa == "aarch64"
+    unknown = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "neoverse-n1"}
+    assert core_of(tvm.target.Target(unknown)).name == "cortex-a72"
+    short = {"kind": "llvm", "mtriple": "arm-linux-gnueabihf", "mattr": ["+neon"]}
+    assert core_of(tvm.target.Target({**short, "mcpu": "cortex-a17"})).name == "cortex-a17"
+    assert core_of(tvm.target.Target({**short, "mcpu": "arm926ej-s"})) is None
     assert core_of(tvm.target.Target("cuda")) is None

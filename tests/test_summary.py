@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import summary
+from tuner.board.emulator import params
 
 README = summary.ROOT / "README.md"
 
@@ -12,6 +13,11 @@ README = summary.ROOT / "README.md"
 def test_the_table_in_readme_is_that_of_the_results():
     text = README.read_text(encoding="utf-8")
     assert summary.readme_with(text, summary.results()) == text
+
+
+def test_results_are_of_the_boards_and_the_model_that_readme_speaks_of():
+    assert {"rk3288", "rasp3b-64"} <= {row["board"] for row in summary.results()}
+    assert {row["model"] for row in summary.results()} == {params.MODEL_VERSION}
 
 
 @pytest.mark.parametrize("row", summary.results(), ids=lambda row: row["board"])

@@ -14,7 +14,7 @@ from tvm.tirx import BufferLoad, ForKind
 
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
-from ..lowering.convolution import Convolution, annotation
+from ..lowering.convolution import Convolution, annotated
 from ..lowering.emit import LANES, ramp, splat, zero
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
@@ -88,12 +88,7 @@ class DepthwiseConv2d(Schedule):
             column = x * workload.stride[1] + kw * workload.dilation[1]
             return te.sum(padded[n, c, row, column] * weight[c, kh, kw], axis=[kh, kw])
 
-        return te.compute(
-            (workload.n, workload.co, workload.oh, workload.ow),
-            output,
-            name="conv2d",
-            attrs=annotation(workload, self.name, config),
-        )
+        return annotated(output, workload, self.name, config)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         e, workload = conv.e, conv.workload

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..hardware import Core
 from ..workload import Conv2dWorkload
 
-CORES = 4  # of the boards we tune for; only the balance of work between them depends on it
+CORES = 4  # of most boards; it only tells the cost model how evenly the work divides
 
 
 @dataclass(frozen=True)

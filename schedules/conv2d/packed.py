@@ -6,7 +6,7 @@ import numpy as np
 from tvm import te, tirx
 
 from ..knobs import Config
-from ..lowering.convolution import annotation
+from ..lowering.convolution import annotated
 from ..registry import Schedule
 from ..workload import Conv2dWorkload
 from .padding import pad_compute
@@ -51,9 +51,4 @@ class PackedConv2d(Schedule):
             column = x * workload.stride[1] + k % workload.kw * workload.dilation[1]
             return te.sum(padded[n, k // taps, row, column] * weight[c // mr, k, c % mr], axis=k)
 
-        return te.compute(
-            (workload.n, workload.co, workload.oh, workload.ow),
-            output,
-            name="conv2d",
-            attrs=annotation(workload, self.name, config),
-        )
+        return annotated(output, workload, self.name, config)

@@ -17,7 +17,7 @@ from tvm.tirx import BufferLoad, ForKind
 
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
-from ..lowering.convolution import Convolution, annotation
+from ..lowering.convolution import Convolution, annotated
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel, tiles
 from ..registry import Schedule, schedule
@@ -177,12 +177,7 @@ class Conv2dWinograd(Schedule):
             factor = table(at, down, i) * table(at, right, j)
             return te.sum(factor * products[i * size + j, n, c, row, column], axis=[i, j])
 
-        return te.compute(
-            (workload.n, workload.co, workload.oh, workload.ow),
-            output,
-            name="conv2d",
-            attrs=annotation(workload, self.name, config),
-        )
+        return annotated(output, workload, self.name, config)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         nest = _Nest(conv, core, config)

@@ -76,7 +76,9 @@ class _Merger(PyExprMutator):
         shape = [int(extent) for extent in call.ty.shape]
         output = tirx.decl_buffer(shape, "float32", "concat")
         bodies, params, arguments, first = [], [], [], 0
-        for func, args in parts:
+        for shared, args in parts:
+            # Equal convolutions are one function after fusion; each part gets variables of its own.
+            func = tvm.ir.load_json(tvm.ir.save_json(shared))
             try:
                 conv = emit(Convolution(func, Slot(output, first)), self._core)
             except (NotAConvolution, NotElementwise):

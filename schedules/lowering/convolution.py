@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tvm import tirx
+from tvm import te, tirx
 from tvm.s_tir import Schedule as TensorSchedule
 from tvm.tirx import BufferLoad, ForKind
 
@@ -22,10 +22,15 @@ ANNOTATION = "arm_schedule"
 """Key on the convolution's block; a block annotation is what survives Relax's fusion."""
 
 
-def annotation(workload: Conv2dWorkload, schedule: str, config) -> dict[str, str]:
-    """The attributes of a convolution's block that tell the late pass how to schedule it."""
+def annotated(output, workload: Conv2dWorkload, schedule: str, config) -> te.Tensor:
+    """The convolution's result as a tensor expression that tells the late pass how to schedule it.
+
+    Args:
+        output: maps (n, c, y, x) to the value there.
+    """
     text = json.dumps({"workload": workload.key, "schedule": schedule, "config": dict(config)})
-    return {ANNOTATION: text}
+    shape = (workload.n, workload.co, workload.oh, workload.ow)
+    return te.compute(shape, output, name="conv2d", attrs={ANNOTATION: text})
 
 
 def find_annotated(sch: TensorSchedule):
@@ -66,11 +71,11 @@ class Convolution:
         found = find_annotated(sch)
         if found is None:
             raise NotAConvolution
-        block, annotated = found
+        block, chosen = found
         self.func = func
-        self.workload = Conv2dWorkload.from_key(annotated["workload"])
-        self.schedule_name: str = annotated["schedule"]
-        self.config: dict[str, int | str] = annotated["config"]
+        self.workload = Conv2dWorkload.from_key(chosen["workload"])
+        self.schedule_name: str = chosen["schedule"]
+        self.config: dict[str, int | str] = chosen["config"]
         data, weight = _operands(sch, block, func)
         last = _inline_consumers(sch, block)
         final = sch.get(last)
@@ -132,11 +137,10 @@ class Convolution:
             return
         kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
         with e.loop(lanes, "lane", kind) as lane:
+            places = {"element": operand + lane, "channel": channel, "scalar": 0}
             value = self._epilogue.replay(
                 lambda: BufferLoad(accumulators, [start + lane]),
-                lambda buffer, kind: BufferLoad(
-                    self._views[buffer], [operand + lane if kind == "element" else channel]
-                ),
+                lambda buffer, kind: BufferLoad(self._views[buffer], [places[kind]]),
             )
             e.store(self.output, at + lane, value)
 

@@ -56,8 +56,8 @@ class Epilogue:
 
         Args:
             conv_value: the convolution's value at the current element.
-            load: called with (buffer, kind), kind "element" (full NCHW) or "channel" (one value
-                a channel); returns the value at the current element.
+            load: called with (buffer, kind), kind "element" (full NCHW), "channel" (one value a
+                channel) or "scalar" (one value); returns the value at the current element.
         """
         return self._rewrite(self._value, conv_value, load)
 
@@ -87,7 +87,9 @@ class Epilogue:
             if not all(map(structural_equal, indices, self._indices)):
                 raise NotElementwise("the convolution's result is read out of place")
             return conv_value()
-        if len(indices) == 4 and self._matches(buffer, indices, (0, 1, 2, 3)):
+        if all(int(extent) == 1 for extent in buffer.shape):
+            kind = "scalar"
+        elif len(indices) == 4 and self._matches(buffer, indices, (0, 1, 2, 3)):
             kind = "element"
         elif self._is_channel(buffer, indices):
             kind = "channel"

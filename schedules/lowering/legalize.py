@@ -34,6 +34,10 @@ class _Override:
         self._ours = legalize
         self._tvms: Callable | None = None  # TVM's own while ours is in place
 
+    @property
+    def registered(self) -> bool:
+        return self._tvms is not None
+
     def register(self) -> None:
         """Puts ours above TVM's. Doing it twice changes nothing."""
         if self._tvms is None:
@@ -60,9 +64,9 @@ def workload_of(call: relax.Call) -> Conv2dWorkload | None:
     """The workload of a `relax.nn.conv2d` call; None where layout, dtype or shape are not ours."""
     attrs = call.attrs
     data, weight = (argument.ty for argument in call.args[:2])
-    if attrs.data_layout != "NCHW" or attrs.kernel_layout != "OIHW":
+    if (attrs.data_layout, attrs.kernel_layout, attrs.out_layout) != ("NCHW", "OIHW", "NCHW"):
         return None
-    if str(data.dtype) != "float32" or str(weight.dtype) != "float32":
+    if any(str(each.dtype) != "float32" for each in (data, weight, call.ty)):
         return None
     try:
         n, ci, h, w = (int(extent) for extent in data.shape)
@@ -139,6 +143,11 @@ def register() -> None:
     """Puts our legalizations above TVM's. Doing it twice changes nothing."""
     for override in _OVERRIDES:
         override.register()
+
+
+def is_registered() -> bool:
+    """Whether ours are in place."""
+    return all(override.registered for override in _OVERRIDES)
 
 
 def unregister() -> None:

@@ -6,6 +6,7 @@ import logging
 
 import tvm
 from tvm import tirx
+from tvm.s_tir import SBlockRealize
 
 from ..hardware import Core
 from ..registry import get
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 def schedule_function(func: tirx.PrimFunc, core: Core) -> tirx.PrimFunc:
     """`func` with its loops arranged for `core`; unchanged where nothing is known to do better."""
     if func.attrs is not None and "tirx.is_scheduled" in func.attrs:
+        return func
+    if not isinstance(func.body, SBlockRealize):  # plain loops, arranged by whoever wrote them
         return func
     try:
         return emit(Convolution(func), core).finish()

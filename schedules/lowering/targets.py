@@ -27,28 +27,27 @@ def register_tags() -> None:
         tvm.target.register_tag(_TAG.format(name), target(name).export(), override=True)
 
 
-def _isa(mtriple: str) -> str | None:
-    arch = mtriple.split("-", 1)[0]
-    if arch in ("aarch64", "arm64"):
-        return "aarch64"
-    return "armv7" if arch.startswith(("armv7", "armv8")) else None
-
-
 def core_of(tvm_target: Target | None) -> Core | None:
-    """The core whose schedules serve a target: its own by `mcpu`, else a relative of the same ISA.
+    """The core whose schedules serve a target: its own by `mcpu`, else a relative.
 
-    None for targets that are no ARM CPU with NEON.
+    The relative of an unknown core is an out-of-order one of the same instruction set, whose
+    kernels hang least on the order of instructions. None for targets that are no ARM CPU with NEON.
     """
     if tvm_target is None or tvm_target.kind.name != "llvm":
         return None
     attrs = tvm_target.export()
-    isa = _isa(str(attrs.get("mtriple", "")))
-    if isa is None:
-        return None
-    if isa == "armv7" and "+neon" not in list(attrs.get("mattr", [])):
+    arch, mcpu = str(attrs.get("mtriple", "")).split("-", 1)[0], str(attrs.get("mcpu", ""))
+    if arch in ("aarch64", "arm64"):
+        isa = "aarch64"
+    elif arch.startswith("arm") and "+neon" in list(attrs.get("mattr", [])):
+        isa = "armv7"
+    else:
         return None
     family = [core for core in map(hardware.core, hardware.cores()) if core.isa == isa]
     for core in family:
-        if core.llvm["mcpu"] == str(attrs.get("mcpu", "")):
+        if core.llvm["mcpu"] == mcpu:
             return core
-    return family[0] if family else None
+    # "arm" alone may be an ARMv5, which has none of these instructions.
+    if isa == "armv7" and not arch.startswith(("armv7", "armv8")):
+        return None
+    return next(core for core in family if core.pipeline == "out-of-order")
