@@ -34,6 +34,14 @@ def test_float32_passes(problem):
     assert result.max_err <= result.bound
 
 
+def test_the_largest_error_is_told_with_its_bound(problem):
+    # Half of the bound everywhere, so that the largest error lies where the bound is largest.
+    output = problem.expected + problem.bound / 2
+    result = checker.check(output, problem.expected, problem.bound)
+    assert result.bound == problem.bound.max()
+    assert result.max_err == pytest.approx(result.bound / 2, rel=1e-6)
+
+
 def test_the_inputs_follow_from_the_workload(problem):
     checker.problem.cache_clear()
     again = checker.problem(_WORKLOAD, _EPILOGUE)

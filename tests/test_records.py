@@ -80,10 +80,18 @@ def test_a_measured_config_is_found_whatever_the_order_of_its_knobs(tmp_path):
     turned = dict(reversed(record.config.items()))
     with Log(tmp_path / "log.jsonl") as log:
         log.append(record)
-        key = records.trial_key(record.workload, "rk3288/model1", record.schedule, turned)
-        assert log.find(key) == record
-        other = records.trial_key(record.workload, "rk3288/model2", record.schedule, turned)
-        assert log.find(other) is None
+        known = (record.workload, record.epilogue, "rk3288/model1", record.schedule, turned)
+        assert log.find(records.trial_key(*known)) == record
+        for place, other in ((1, ("bias",)), (2, "rk3288/model2")):
+            key = records.trial_key(*known[:place], other, *known[place + 1 :])
+            assert log.find(key) is None
+
+
+def test_a_record_without_epilogue_was_measured_with_bias_and_relu():
+    document = json.loads(_record().to_json())
+    del document["epilogue"]
+    assert Record.from_json(document) == _record(epilogue=("bias", "relu"))
+    assert Record.from_json(document).key != _record(epilogue=("bias",)).key
 
 
 def test_unknown_fields_are_kept(tmp_path):
@@ -98,7 +106,7 @@ def test_unknown_fields_are_kept(tmp_path):
 def test_a_newer_version_is_refused_with_the_fix(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({**json.loads(_record().to_json()), "v": 99}) + "\n")
-    with pytest.raises(UserError, match=r"newer tuner .*pip install --upgrade"):
+    with pytest.raises(UserError, match=r"newer tuner .*git pull"):
         records.read(path)
 
 
@@ -111,9 +119,36 @@ def test_another_file_is_refused(tmp_path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"board": {"name": "rk3288"}},
+        {"board": ["rk3288"]},
+        {"schedule": {"name": "conv2d_nchw_spatial_pack"}},
+        {"config": [8]},
+        {"costs_s": ["fast"]},
+        {"costs_s": [None]},
+        {"costs_s": [-0.5]},
+        {"costs_s": 0.25},
+        {"cycles": "many"},
+        {"error": "it failed"},
+        {"epilogue": [1]},
+    ],
+    ids=str,
+)
+def test_a_field_of_another_type_is_refused(tmp_path, changes):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({**json.loads(_record().to_json()), **changes}) + "\n")
+    with pytest.raises(UserError, match=r"line 1 of .* is not a record"):
+        records.read(path)
+
+
 def test_a_folder_is_no_log(tmp_path):
-    with pytest.raises(UserError, match="--log"), Log(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"is a folder.*--log"), Log(folder):
         pass
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_two_writers_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The loop: what it measures first, that it repeats itself, and that a log spares the work."""
 
+import json
 import random
 import zlib
 
@@ -111,6 +112,32 @@ def test_fewer_trials_than_layers(tmp_path):
 
 def test_a_run_in_which_nothing_works_ends_at_once(tmp_path):
     measurer = _Measurer(always_fails=True)
-    with pytest.raises(UserError, match=r"trials of a batch failed.*made up.*doctor"):
+    with pytest.raises(UserError, match=r"in a row failed.*made up.*doctor --target rk3288"):
         _run(tmp_path / "log.jsonl", measurer)
     assert len(measurer.measured) < _TRIALS
+
+
+def test_a_short_run_in_which_nothing_works_is_an_error_too(tmp_path):
+    with pytest.raises(UserError, match="3 trials in a row failed"):
+        _run(tmp_path / "log.jsonl", _Measurer(always_fails=True), trials=3)
+
+
+@pytest.mark.parametrize("kind, again", [("run timeout", 1), ("build timeout", 1), ("run", 0)])
+def test_what_ran_out_of_time_is_measured_again(tmp_path, kind, again):
+    path = tmp_path / "log.jsonl"
+    _run(path, trials=3)
+    first, *others = path.read_text().splitlines()
+    failed = {**json.loads(first), "costs_s": [], "error": {"kind": kind, "text": "made up"}}
+    path.write_text("\n".join([json.dumps(failed), *others, ""]))
+    _, _, observer = _run(path, trials=3)
+    assert (observer.new, observer.known) == (again, 3 - again)
+
+
+def test_networks_that_share_a_log_do_not_share_times_of_other_steps(tmp_path):
+    path = tmp_path / "log.jsonl"
+    _run(path, trials=3)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    text = [json.dumps({**line, "epilogue": ["bias"]}) + "\n" for line in lines]
+    path.write_text("".join(text))
+    _, _, observer = _run(path, trials=3)
+    assert (observer.new, observer.known) == (3, 0)

@@ -7,8 +7,9 @@ it is ignored when read, and the next writer starts on a new line. docs/tune.md 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,10 @@ from tuner.errors import UserError
 VERSION = 1
 # Every record begins so, which tells a torn line from a file that is no log.
 _START = b'{"v": '
+# What was measured with the convolution before records said it.
+_OLD_EPILOGUE = ("bias", "relu")
+# They may come from a busy host or network: another attempt can end otherwise.
+_TRANSIENT = ("build timeout", "run timeout")
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,11 @@ class Record:
         board: name, emulated, model, threads, fingerprint (all that decides a measured time).
         schedule: name and version.
         config: knob -> value.
+        epilogue: what the same kernel computed after the convolution; old logs do not say.
         costs_s: seconds of each timed run; empty after an error.
         cycles: core cycles of the best run; None where the clock is not known.
         error: kind and text, or None.
-        check: max_err and bound at the output element nearest to its bound, or None.
+        check: max_err, the largest error of an output element, and its bound; or None.
         build_s, run_s: wall seconds spent on this host.
         versions: tvm, llvm and this project.
         unknown: fields of other versions, kept as they are.
@@ -50,6 +56,7 @@ class Record:
     board: Mapping[str, Any]
     schedule: Mapping[str, Any]
     config: Mapping[str, int | str]
+    epilogue: tuple[str, ...] = _OLD_EPILOGUE
     costs_s: tuple[float, ...] = ()
     cycles: int | None = None
     error: Mapping[str, str] | None = None
@@ -67,7 +74,13 @@ class Record:
     @property
     def key(self) -> str:
         """What was measured: equal for two records of the same config on the same board."""
-        return trial_key(self.workload, self.board["fingerprint"], self.schedule, self.config)
+        board = self.board["fingerprint"]
+        return trial_key(self.workload, self.epilogue, board, self.schedule, self.config)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether measuring again would give the same."""
+        return self.error is None or self.error.get("kind") not in _TRANSIENT
 
     def to_json(self) -> str:
         """Return the record as one line of JSON without a line end."""
@@ -81,22 +94,47 @@ class Record:
         """Build a record from a parsed line.
 
         Raises:
-            KeyError, TypeError: the line lacks a field or is not an object.
+            KeyError, TypeError: a field is missing or of another type.
         """
         known = {f.name for f in fields(cls)} - {"unknown"}
         values = {name: value for name, value in document.items() if name in known}
         values.setdefault("network", None)
         values["costs_s"] = tuple(values["costs_s"])
+        values["epilogue"] = tuple(values.get("epilogue", _OLD_EPILOGUE))
         unknown = {k: v for k, v in document.items() if k not in known and k != "v"}
-        return cls(**values, unknown=unknown)
+        record = cls(**values, unknown=unknown)
+        record._require_types()
+        return record
+
+    def _require_types(self) -> None:
+        """Raise a `KeyError` or `TypeError` unless all that is computed with can be."""
+        if not all(map(_is_time, self.costs_s)):
+            raise TypeError("costs_s holds no times")
+        if not isinstance(self.config, Mapping):
+            raise TypeError("config is no object")
+        if not isinstance(self.error, Mapping | None):
+            raise TypeError("error is no object")
+        if not isinstance(self.cycles, int | None):
+            raise TypeError("cycles is no number")
+        # Looks at all the fields that it is made of.
+        _ = self.key
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
 
 
 def trial_key(
-    workload: str, fingerprint: str, schedule: Mapping[str, Any], config: Mapping[str, int | str]
+    workload: str,
+    epilogue: Sequence[str],
+    fingerprint: str,
+    schedule: Mapping[str, Any],
+    config: Mapping[str, int | str],
 ) -> str:
     """Return the text under which a trial's result is looked up."""
-    knobs = json.dumps(config, sort_keys=True)
-    return "|".join([workload, fingerprint, schedule["name"], str(schedule["version"]), knobs])
+    steps, knobs = "+".join(epilogue), json.dumps(config, sort_keys=True)
+    version = str(schedule["version"])
+    return "|".join([workload, steps, fingerprint, schedule["name"], version, knobs])
 
 
 def read(path: Path) -> list[Record]:
@@ -138,8 +176,7 @@ def _parse(path: Path, number: int, line: bytes) -> Record | None:
         raise UserError(
             f"line {number} of {path} was written by a newer tuner "
             f"(format {document['v']}, this one reads up to {VERSION})",
-            "upgrade with `pip install --upgrade tvm-arm-schedules`, "
-            "or name another file with --log",
+            "upgrade with `git pull && pip install -e .`, or name another file with --log",
         )
     try:
         return Record.from_json(document)
@@ -161,6 +198,8 @@ class Log:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Log:
+        if self.path.is_dir():
+            raise UserError(f"the log {self.path} is a folder", "name a file in it with --log")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)

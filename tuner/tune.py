@@ -89,9 +89,12 @@ def tune(
     """
     strategy = search.create(options.strategy, options.seed)
     trials = _number(_batches(searches, options.trials, strategy))
+    failed: list[Record] = []
     for batch in trials:
         records = _measure(batch, options, board, log, measurer, observer)
-        _require_success(records)
+        failed = failed + records if all(record.error for record in records) else []
+        if len(failed) >= _SUSPICIOUS_FAILURES:
+            raise _nothing_works(failed, board)
         # In order of the trials, not of their ending: the result must not depend on timing.
         for (task_search, _), record in zip(batch, records, strict=True):
             task_search.take(record)
@@ -101,6 +104,8 @@ def tune(
                 for (task_search, trial), record in zip(batch, records, strict=True)
             ]
         )
+    if failed and not any(s.best for s in searches):
+        raise _nothing_works(failed, board)
 
 
 def best_configs(searches: Sequence[TaskSearch]) -> dict[str, tuple[str, dict[str, int | str]]]:
@@ -167,7 +172,7 @@ def _measure(
     records: dict[int, Record] = {}
     for task_search, trial in batch:
         known = log.find(_key(trial, board))
-        if known is not None:
+        if known is not None and known.is_final:
             records[trial.index] = known
             observer.on_record(task_search, known, is_new=False)
     new_trials = [trial for _, trial in batch if trial.index not in records]
@@ -179,21 +184,22 @@ def _measure(
     return [records[trial.index] for _, trial in batch]
 
 
-def _require_success(records: Sequence[Record]) -> None:
-    """Raise a `UserError` if a whole batch failed: the fault is then hardly in the configs."""
-    if len(records) >= _SUSPICIOUS_FAILURES and all(record.error for record in records):
-        error = records[-1].error or {}
-        raise UserError(
-            f"all {len(records)} trials of a batch failed, the last one: "
-            f"{error.get('kind')}: {error.get('text')}",
-            "run `python -m tuner doctor`, and go on with another --log",
-        )
+def _nothing_works(failed: Sequence[Record], board: BoardInfo) -> UserError:
+    error = failed[-1].error or {}
+    return UserError(
+        f"{len(failed)} trials in a row failed, the last one: "
+        f"{error.get('kind')}: {error.get('text')}",
+        f"run `python -m tuner doctor --target {board.name}`, and go on with another --log",
+    )
 
 
 def _key(trial: Trial, board: BoardInfo) -> str:
     candidate = trial.candidate
     schedule = {"name": candidate.schedule, "version": candidate.version}
-    return trial_key(trial.task.workload.key, board.fingerprint, schedule, candidate.config)
+    task = trial.task
+    return trial_key(
+        task.workload.key, task.epilogue, board.fingerprint, schedule, candidate.config
+    )
 
 
 def _record(trial: Trial, outcome: Outcome, options: Options, board: BoardInfo) -> Record:
@@ -205,6 +211,7 @@ def _record(trial: Trial, outcome: Outcome, options: Options, board: BoardInfo) 
         board=board.to_record(),
         schedule={"name": trial.candidate.schedule, "version": trial.candidate.version},
         config=dict(trial.candidate.config),
+        epilogue=trial.task.epilogue,
         cycles=board.cycles(min(outcome.costs_s)) if outcome.costs_s else None,
         versions=_versions(),
         **asdict(outcome),

@@ -16,7 +16,6 @@ _PARAMETERS = {
     "max_depth": 5,
     "eta": 0.15,
     "min_child_weight": 0.1,
-    "subsample": 1.0,
     # One thread sums in one order: the same results give the same model to the last bit.
     "nthread": 1,
     "verbosity": 0,
