@@ -15,15 +15,21 @@ from tvm import relax
 
 import schedules
 from schedules.hardware import Board
+from tuner import tasks
 from tuner.board import link
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Endpoint, session
+from tuner.measure.runner import require_alive
 from tuner.networks import Network
 
 # How far an output may be from float64, and from another build's, relative to its largest value.
 TOLERANCE = 1e-4
-# TVM's default code is tens of times slower than ours, and runs in the emulator too.
-_TIME_LIMIT_S = 1800
+# TVM's default code takes tens of instructions a multiply-accumulate and runs twice, once to warm
+# the caches; the emulator does some 30 M instructions a second, shared with the other builds.
+_SESSION_LIMIT_S = 600.0
+_SLOWEST_MACS_PER_S = 5e5
+# The same for all builds: the length of a name shifts the heap, and with it a network's cycles.
+_REMOTE_NAME = "network.so"
 
 Configs = Mapping[str, tuple[str, Mapping[str, int | str]]]
 """Workload key -> (schedule, config), as `schedules.using` takes it."""
@@ -59,7 +65,8 @@ def measure_three_ways(
         The runs by the names "tvm_default", "hand_picked" and "tuned".
 
     Raises:
-        UserError: an output is not that of the float64 network, or the three differ.
+        UserError: an output is not that of the float64 network, or the three differ, or a build
+            does not run to its end.
     """
     data = network.random_input()
     expected = network.reference(data)
@@ -71,7 +78,7 @@ def measure_three_ways(
         _build_default(network, board, libraries["tvm_default"])
         _build_scheduled(network, board, {}, libraries["hand_picked"])
         _build_scheduled(network, board, best, libraries["tuned"])
-        timed = _run_all(endpoints, list(libraries.values()), data)
+        timed = _run_all(endpoints, libraries, data)
     runs = {
         name: NetworkRun(cost_s, info.cycles(cost_s), output, relative_error(output, expected))
         for name, (cost_s, output) in zip(libraries, timed, strict=True)
@@ -81,6 +88,11 @@ def measure_three_ways(
         difference = relative_error(run.output, runs["tvm_default"].output)
         _require_equal(name, "TVM's default build", difference)
     return runs
+
+
+def time_limit_s(macs: int) -> float:
+    """Return how long a session may take that runs a network of `macs` multiply-accumulates."""
+    return _SESSION_LIMIT_S + macs / _SLOWEST_MACS_PER_S
 
 
 def relative_error(output: np.ndarray, expected: np.ndarray) -> float:
@@ -114,17 +126,17 @@ def _build_scheduled(network: Network, board: Board, configs: Configs, library: 
 
 
 def _run_all(
-    endpoints: Sequence[Endpoint], libraries: Sequence[Path], data: np.ndarray
+    endpoints: Sequence[Endpoint], libraries: Mapping[str, Path], data: np.ndarray
 ) -> list[tuple[float, np.ndarray]]:
-    """Run each library, as many at once as there are boards; results in the order given."""
+    """Run each build, as many at once as there are boards; results in the order given."""
     free_boards: queue.Queue[Endpoint] = queue.Queue()
     for endpoint in endpoints:
         free_boards.put(endpoint)
 
-    def run(library: Path) -> tuple[float, np.ndarray]:
+    def run(name: str) -> tuple[float, np.ndarray]:
         endpoint = free_boards.get()
         try:
-            return _run(endpoint, library, data)
+            return _run(endpoint, name, libraries[name], data)
         finally:
             free_boards.put(endpoint)
 
@@ -136,13 +148,25 @@ def _run_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(endpoint: Endpoint, library: Path, data: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the seconds of one inference with warm caches, and the output of the timed run."""
-    with session(endpoint, _TIME_LIMIT_S) as remote:
-        remote.upload(str(library))
-        device = remote.cpu(0)
-        vm = relax.VirtualMachine(remote.load_module(library.name), device)
-        vm.set_input("main", tvm.runtime.tensor(data, device=device))
-        timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
-        cost_s = timer("main").mean
-        return cost_s, vm.get_outputs("main").numpy()
+def run_library(
+    endpoint: Endpoint, library: Path, data: np.ndarray, limit_s: float
+) -> tuple[float, np.ndarray]:
+    """Return the seconds of one inference with warm caches, and the output of the timed run.
+
+    Raises:
+        UserError: it did not end within `limit_s`.
+    """
+    try:
+        with session(endpoint, limit_s) as remote:
+            remote.upload(str(library))
+            device = remote.cpu(0)
+            vm = relax.VirtualMachine(remote.load_module(library.name), device)
+            vm.set_input("main", tvm.runtime.tensor(data, device=device))
+            timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
+            cost_s = timer("main").mean
+            return cost_s, vm.get_outputs("main").numpy()
+    except TimeoutError:
+        raise UserError(
+            f"the {library.stem} build of the network did not end within {limit_s:.0f} s",
+            "run the same command again when this computer is less busy: the log spares the search",
+        ) from None

@@ -73,11 +73,20 @@ def run_candidate(
     except UserError:
         raise
     except Exception as error:  # the RPC client raises what the server's error is called
-        _require_alive(endpoint)
+        require_alive(endpoint)
         raise TrialError("run", str(error)) from error
 
 
-def _require_alive(endpoint: Endpoint) -> None:
-    """Raise a `UserError` unless the board still takes sessions: then the candidate is to blame."""
-    with session(endpoint, _SESSION_LIMIT_S):
-        pass
+def require_alive(endpoint: Endpoint) -> None:
+    """Raise a `UserError` unless the board still takes sessions: then what it ran is to blame."""
+    try:
+        with session(endpoint, _SESSION_LIMIT_S):
+            pass
+    except UserError:
+        raise
+    except Exception as error:  # the RPC client's, such as a RuntimeError when nothing listens
+        raise UserError(
+            f"the board does not answer any more: {error}",
+            "restart its server if it is a real board, and give the same command again: "
+            "what was measured is kept",
+        ) from error
