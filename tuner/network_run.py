@@ -68,6 +68,7 @@ def measure_three_ways(
         UserError: an output is not that of the float64 network, or the three differ, or a build
             does not run to its end.
     """
+    limit_s = time_limit_s(sum(task.macs for task in tasks.extract(network.module)))
     data = network.random_input()
     expected = network.reference(data)
     with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
@@ -78,7 +79,7 @@ def measure_three_ways(
         _build_default(network, board, libraries["tvm_default"])
         _build_scheduled(network, board, {}, libraries["hand_picked"])
         _build_scheduled(network, board, best, libraries["tuned"])
-        timed = _run_all(endpoints, libraries, data)
+        timed = _run_all(endpoints, libraries, data, limit_s)
     runs = {
         name: NetworkRun(cost_s, info.cycles(cost_s), output, relative_error(output, expected))
         for name, (cost_s, output) in zip(libraries, timed, strict=True)
@@ -126,7 +127,7 @@ def _build_scheduled(network: Network, board: Board, configs: Configs, library: 
 
 
 def _run_all(
-    endpoints: Sequence[Endpoint], libraries: Mapping[str, Path], data: np.ndarray
+    endpoints: Sequence[Endpoint], libraries: Mapping[str, Path], data: np.ndarray, limit_s: float
 ) -> list[tuple[float, np.ndarray]]:
     """Run each build, as many at once as there are boards; results in the order given."""
     free_boards: queue.Queue[Endpoint] = queue.Queue()
@@ -136,7 +137,7 @@ def _run_all(
     def run(name: str) -> tuple[float, np.ndarray]:
         endpoint = free_boards.get()
         try:
-            return _run(endpoint, name, libraries[name], data)
+            return _run(endpoint, name, libraries[name], data, limit_s)
         finally:
             free_boards.put(endpoint)
 
@@ -148,25 +149,33 @@ def _run_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def run_library(
-    endpoint: Endpoint, library: Path, data: np.ndarray, limit_s: float
+def _run(
+    endpoint: Endpoint, name: str, library: Path, data: np.ndarray, limit_s: float
 ) -> tuple[float, np.ndarray]:
     """Return the seconds of one inference with warm caches, and the output of the timed run.
 
     Raises:
-        UserError: it did not end within `limit_s`.
+        UserError: the build called `name` does not run to its end, or the board is gone.
     """
     try:
         with session(endpoint, limit_s) as remote:
-            remote.upload(str(library))
+            remote.upload(str(library), _REMOTE_NAME)
             device = remote.cpu(0)
-            vm = relax.VirtualMachine(remote.load_module(library.name), device)
+            vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
             vm.set_input("main", tvm.runtime.tensor(data, device=device))
             timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
             cost_s = timer("main").mean
             return cost_s, vm.get_outputs("main").numpy()
     except TimeoutError:
         raise UserError(
-            f"the {library.stem} build of the network did not end within {limit_s:.0f} s",
-            "run the same command again when this computer is less busy: the log spares the search",
+            f"the {name} build of the network did not end within {limit_s:.0f} s",
+            "give the same command again when this computer is less busy: the search is kept",
         ) from None
+    except UserError:
+        raise
+    except Exception as error:  # the RPC client raises what the server's error is called
+        require_alive(endpoint)
+        raise UserError(
+            f"the {name} build of the network does not run: {error}",
+            "this is a bug unless the board lacks memory: please report it with the log",
+        ) from error
