@@ -24,7 +24,14 @@ def test_missing_qemu(monkeypatch, tmp_path):
     with pytest.raises(UserError) as caught:
         EmulatedBoard(hardware.board("rk3288"))
     assert "qemu-arm is not in TVM_ARM_QEMU_DIR" in caught.value.message
-    assert caught.value.fix == "apt-get install qemu-user"
+    assert caught.value.fix == "apt-get install qemu-user, or unset TVM_ARM_QEMU_DIR"
+
+
+@pytest.mark.board
+def test_a_host_that_is_no_address():
+    with pytest.raises(UserError, match="'foo'") as caught:
+        launch.EmulatedBoard(hardware.board("rk3288"), host="foo")
+    assert caught.value.fix.startswith("choose another --host")
 
 
 def processes_of(pid: int) -> int:

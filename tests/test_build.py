@@ -142,6 +142,12 @@ def test_missing_compiler(project, tools):
         make(project, gone)
 
 
+def test_a_compiler_that_writes_nothing(project):
+    silent = toolchain.Toolchain("host", ("true",), ("ld",), "silent")
+    with pytest.raises(UserError, match="true reports no error but wrote no"):
+        make(project, silent)
+
+
 def test_unusable_cache(project, tools, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TVM_ARM_SCHEDULES_CACHE", str(tmp_path / "file"))

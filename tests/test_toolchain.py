@@ -57,8 +57,9 @@ def test_environment_comes_first(isa, monkeypatch, tmp_path):
     assert "-march=armv8-a" in found.identity
 
 
-def test_environment_that_does_not_run(monkeypatch, tmp_path):
-    monkeypatch.setenv("TVM_ARM_CXX_ARMV7", str(tmp_path / "nothing"))
+@pytest.mark.parametrize("command", ["/no/such/compiler", "'", " ", "false"])
+def test_environment_that_does_not_run(monkeypatch, command):
+    monkeypatch.setenv("TVM_ARM_CXX_ARMV7", command)
     with pytest.raises(UserError, match="does not run as a compiler") as caught:
         toolchain.find("armv7")
     assert "TVM_ARM_CXX_ARMV7" in caught.value.fix

@@ -51,7 +51,8 @@ def find_qemu(isa: str) -> Path:
         if path := shutil.which(candidate, path=folder):
             return Path(path)
     where = f"in TVM_ARM_QEMU_DIR={folder}" if folder else "on the PATH"
-    raise UserError(f"{name} is not {where}", "apt-get install qemu-user")
+    fix = "apt-get install qemu-user" + (", or unset TVM_ARM_QEMU_DIR" if folder else "")
+    raise UserError(f"{name} is not {where}", fix)
 
 
 @dataclass(frozen=True)
@@ -186,14 +187,17 @@ class EmulatedBoard:
             return int(line.rsplit(":", 1)[1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
-        reason = self.log.strip() or "it gave no message"
-        in_use = "already in use" in reason
+        reason = (self.log.strip() or "it gave no message").splitlines()[-1]
         raise UserError(
-            f"the emulated board {self.board.name} did not start: {reason.splitlines()[-1]}",
-            "choose another --port (0 picks a free one)"
-            if in_use
-            else "run python -m tuner doctor",
+            f"the emulated board {self.board.name} did not start: {reason}", self._fix(reason)
         )
+
+    def _fix(self, reason: str) -> str:
+        if "already in use" in reason:
+            return "choose another --port (0 picks a free one)"
+        if "numeric IPv4" in reason or "assign requested address" in reason:
+            return "choose another --host: 127.0.0.1, 0.0.0.0 or an address of this machine"
+        return f"run python -m tuner doctor --target {self.board.name}"
 
     @property
     def log(self) -> str:
@@ -234,7 +238,8 @@ class EmulatedBoard:
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         if not path.exists():
-            raise UserError("the emulator wrote no profile", "run python -m tuner doctor")
+            reason = "the emulator wrote no profile"
+            raise UserError(reason, self._fix(reason))
         return board_profile.read(path)
 
     def wait(self) -> int:

@@ -130,16 +130,23 @@ class ObjectCache:
 def run_compiler(command: list[str], what: str, text: str = "") -> None:
     """Runs one command of a compiler, with `text` as its input.
 
+    Args:
+        command: ends with the file that it writes.
+
     Raises:
         UserError: with the first line of its output that names an error.
     """
     try:
-        result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, input=text, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise UserError(f"cannot run {command[0]}: {error.strerror}", _COMPILER_FIX) from error
     if result.returncode != 0:
         first = _first_error(result.stderr + result.stdout)
         raise UserError(f"compiling {what} with {command[0]} failed: {first}", _COMPILER_FIX)
+    if not Path(command[-1]).exists():
+        raise UserError(f"{command[0]} reports no error but wrote no {what}", _COMPILER_FIX)
 
 
 def _first_error(output: str) -> str:

@@ -101,10 +101,10 @@ def find_host() -> Toolchain:
 
 
 def _from_environment(isa: str, variable: str, text: str) -> Toolchain:
-    command = tuple(shlex.split(text))
     try:
-        return _gcc_like(isa, command)
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        return _gcc_like(isa, tuple(shlex.split(text)))
+    # An unclosed quote is a ValueError, no version an IndexError.
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError) as error:
         raise UserError(
             f"{variable} is set to '{text}', which does not run as a compiler",
             f"set {variable} to a command like g++, or unset it",
