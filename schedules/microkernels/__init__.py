@@ -34,4 +34,4 @@ def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
     family = _family(core)
     if (mr, nr) not in family.tiles:
         raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {family.tiles}")
-    return family(mr, nr)
+    return family(core, mr, nr)

@@ -5,9 +5,9 @@ What the order follows (Tencent/ncnn, docs/developer-guide/arm-a53-a55-dual-issu
 - a quad `fmla` fills both 64-bit NEON lanes; only an integer instruction pairs with it;
 - a 128-bit load issues alone and takes two cycles, so a vector is loaded as two halves: `ldr d` for
   the low one, an integer `ldr x` (free behind an `fmla`) and `ins` for the high one;
-- a 64-bit vector load cannot issue in the fourth cycle after an `fmla`. Vector loads are therefore
-  three cycles apart, each in the shadow of the one before, and only the first of a step waits; that
-  cycle is filled with two `ins`.
+- a 64-bit vector load cannot issue G cycles after an `fmla` (`fma_load_gap` in the core's table).
+  Vector loads are therefore G cycles apart, each in the shadow of the one before, and only the
+  first of a step waits; that cycle is filled with two `ins`.
 
 A step of K with L vector loads and F `fmla` so takes F + L + 1 cycles. Loads of a step fetch the
 operands of the next one; the last step loads nothing, so nothing behind the operands is read.
@@ -15,6 +15,7 @@ operands of the next one; the last step loads nothing, so nothing behind the ope
 
 from __future__ import annotations
 
+from ..hardware import Core
 from ..lowering.emit import LANES
 from .inline_asm import InlineAsmKernel
 
@@ -28,6 +29,10 @@ class A64InOrderKernel(InlineAsmKernel):
     triple = "aarch64-unknown-linux-gnu"
     pointer_bits = 64
     vector_register = "v"
+
+    def __init__(self, core: Core, mr: int, nr: int) -> None:
+        super().__init__(core, mr, nr)
+        self._gap = max(core.figures["fma_load_gap"].value, 2)
 
     def symbol(self, k: int) -> str:
         return f"sgemm_a64_inorder_{self.mr}x{self.nr}_{'even' if k % 2 == 0 else 'odd'}"
@@ -110,19 +115,25 @@ class A64InOrderKernel(InlineAsmKernel):
         after_loads = [*(self._pointers() if loads else []), *tail]
         lines = [self._insert(operand, parity) for operand in operands[-2:]]
         products = self._products(parity)
-        for n, product in enumerate(products):
+        pending = list(range(len(operands))) if loads else []
+        for n, product in enumerate(products, start=1):
             lines.append(product)
             if shadow:
                 lines.append(shadow.pop(0))
-            place, between = divmod(n, 2)
-            if loads and between == 1 and place < len(operands):
-                # Cycle 3, 6, 9 ...: a load, with the high half of the one two loads before.
-                lines.append(self._load_low(operands[place], following))
-                if place >= 2:
-                    lines.append(self._insert(operands[place - 2], following))
-                if place == len(operands) - 1:
-                    shadow += after_loads
+            if n % (self._gap - 1) == 0 and pending:
+                lines += self._load_in_turn(pending.pop(0), following)
+                shadow += [] if pending else after_loads
+        if pending:  # a small tile has fewer products than its loads could hide behind
+            for place in pending:
+                lines += self._load_in_turn(place, following)
+            shadow += after_loads
         return lines + shadow
+
+    def _load_in_turn(self, place: int, parity: int) -> list[str]:
+        """The load of a low half, and beside it the high half of the operand two loads before."""
+        operands = self._operands
+        load = self._load_low(operands[place], parity)
+        return [load] + ([self._insert(operands[place - 2], parity)] if place >= 2 else [])
 
     def lines(self, k: int) -> list[str]:
         lines = [*self._first_operands(), "cbz {steps}, 2f", "1:"]

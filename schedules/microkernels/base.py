@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tvm.tirx import BufferLoad
 
+from ..hardware import Core
 from ..lowering.emit import LANES, ramp, splat, zero
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ class MicroKernel(ABC):
     """`accumulators[i, j] = sum over k of weights[k, i] * pixels[k, j]`, i < MR, j < NR.
 
     Attributes:
+        core: whose registers and pipeline it is made for.
         tiles: the (MR, NR) that fit into the registers without spilling.
         mr: output channels; the weights are read by lane.
         nr: pixels; read as whole vectors.
@@ -24,8 +26,8 @@ class MicroKernel(ABC):
 
     tiles: ClassVar[tuple[tuple[int, int], ...]]
 
-    def __init__(self, mr: int, nr: int) -> None:
-        self.mr, self.nr = mr, nr
+    def __init__(self, core: Core, mr: int, nr: int) -> None:
+        self.core, self.mr, self.nr = core, mr, nr
 
     @abstractmethod
     def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
