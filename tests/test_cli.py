@@ -1,6 +1,9 @@
 """Bad input is one line with the fix and exit code 2; `--json` is one object."""
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -62,6 +65,22 @@ def _assert_refused(result, *phrases):
             ["leave one of them out"],
         ),
         (["server-binary", "--target", "rk3288"], ["--output"]),
+        (["squeezenet"], ["; see `python -m tuner tune --help`"]),
+        (["serve", "rk3288", "extra"], ["; see `python -m tuner serve --help`"]),
+        (
+            ["squeezenet", "--target", "rk3288", "--threads", "9"],
+            ["rk3288 has 4 cores", "--threads 4 or less"],
+        ),
+        (
+            ["explain", "squeezenet", "--target=rk3288", "--layer=conv1", "--threads=9"],
+            ["rk3288 has 4 cores", "--threads 4 or less"],
+        ),
+        (
+            ["squeezenet", "--target=rk3288", "--host=h", "--port=1", "--threads=2"],
+            ["--threads is for an emulated board", "TVM_NUM_THREADS"],
+        ),
+        (["squeezenet", "--target", "rk3288", "--log", ""], ["is a folder", "--log"]),
+        (["squeezenet", "--target", "rk3288", "--log", "/tmp"], ["/tmp is a folder", "--log"]),
     ],
 )
 def test_bad_input_is_one_line_with_the_fix(capsys, arguments, phrases):
@@ -127,6 +146,25 @@ def test_doctor_names_the_step_that_fails(capsys, monkeypatch, tmp_path):
     assert code == 2
     last = out.splitlines()[-1]
     assert last.startswith("FAIL ") and "apt-get install" in last
+
+
+@pytest.mark.parametrize("verb", ["boards", "--help"])
+def test_output_that_cannot_be_written(verb):
+    command = [sys.executable, "-m", "tuner", verb]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: cannot write the output")
+    assert result.stderr.count("\n") == 1
+
+
+def test_other_errors_of_files_are_not_taken_for_it(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("made up")
+
+    monkeypatch.setattr(cli.command_line, "main", fail)
+    with pytest.raises(OSError, match="made up"):
+        cli.main(["boards"])
 
 
 def test_ctrl_c_prints_the_command_that_continues(capsys, monkeypatch):

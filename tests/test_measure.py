@@ -101,6 +101,15 @@ def test_another_core_than_the_one_to_tune_for():
 
 
 @pytest.mark.board
+def test_another_board_than_the_one_to_tune_for():
+    rpi4 = hardware.board("rpi4")
+    with launch.EmulatedBoard(hardware.board("rk3399")) as board:
+        with pytest.raises(UserError, match=r"not a rpi4; use --target rk3399"):
+            describe(board, rpi4, any_of_core=False)
+        assert describe(board, rpi4).name == "rk3399"
+
+
+@pytest.mark.board
 def test_a_wrong_answer_is_an_error_without_a_time(monkeypatch):
     """The board computes rightly, but not what the reference says."""
     right = checker.problem(_WORKLOAD, _TASK.epilogue)

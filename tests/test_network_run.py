@@ -5,8 +5,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from schedules import hardware
 from tuner import network_run
+from tuner.board import launch
 from tuner.errors import UserError
+from tuner.measure import describe
+from tuner.networks import Network
+from tuner.networks.graph import Graph
 
 
 def test_larger_networks_get_more_time():
@@ -43,6 +48,22 @@ def test_a_board_that_is_gone_is_said_so(monkeypatch, tmp_path):
     gone = RuntimeError("connection reset"), RuntimeError("refused")
     with pytest.raises(UserError, match="the board does not answer any more: refused"):
         _run(monkeypatch, tmp_path, *gone)
+
+
+@pytest.mark.board
+def test_two_builds_with_the_same_configs_take_the_same_cycles():
+    shape = (1, 3, 19, 19)
+    graph = Graph("data", shape, seed=0)
+    stem = graph.conv("data", "stem", 8, kernel=3, stride=2)
+    pooled = graph.max_pool(stem, "pool", kernel=3, stride=2)
+    graph.softmax(graph.global_average_pool(graph.conv(pooled, "last", 10, 1), "mean"), "prob")
+    network = Network("small", "Small", graph.to_relax(), "data", shape, 0, graph.evaluate)
+    board = hardware.board("rk3288")
+    with launch.EmulatedBoard(board) as emulated:
+        info = describe(emulated, board)
+        runs = network_run.measure_three_ways(network, board, info, [emulated] * 2, {})
+    # Nothing was tuned: both are builds with the hand-picked configs.
+    assert runs["tuned"].cycles == runs["hand_picked"].cycles
 
 
 def test_an_output_that_is_not_a_number_is_off():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,7 +20,9 @@ from tuner.cli.tune import tune_verb
 from tuner.errors import UserError
 
 _EXIT_BAD_INPUT = 2
+_EXIT_NO_READER = 1  # as click does
 _EXIT_INTERRUPTED = 130
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _DefaultVerb(click.Group):
@@ -64,12 +68,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 the user has to mend something, 130 interrupted."""
     try:
         command_line.main(arguments, prog_name="python -m tuner", standalone_mode=False)
+        sys.stdout.flush()
     except UserError as error:
         sys.exit(_fail(str(error)))
     except click.ClickException as error:
-        sys.exit(_fail(error.format_message()))
+        sys.exit(_fail(f"{error.format_message().rstrip('.')}; {_fix(error)}"))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(_EXIT_INTERRUPTED)
+    except BrokenPipeError:  # `| head` has seen enough
+        _drop_output()
+        sys.exit(_EXIT_NO_READER)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        _drop_output()
+        message = f"cannot write the output: {error.strerror}"
+        sys.exit(_fail(f"{message}; free some space, or redirect it elsewhere"))
+
+
+def _fix(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"see `{context.command_path if context else 'python -m tuner'} --help`"
+
+
+def _drop_output() -> None:
+    """Make sure that what is left to print does not fail again when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> int:

@@ -18,6 +18,7 @@ from schedules.hardware import Board
 from tuner.board import build, launch, runtime_sources, toolchain
 from tuner.cli.options import (
     address_options,
+    names_core,
     parse_tracker,
     require_whole_address,
     resolve_board,
@@ -49,7 +50,7 @@ def doctor_verb(
     endpoint = _remote_endpoint(host, port, tracker, key)
     board = resolve_board(target)
     with ExitStack() as stack:
-        for title, step in _Walk(board, stack, endpoint).steps():
+        for title, step in _Walk(board, names_core(target), stack, endpoint).steps():
             try:
                 detail = step()
             except UserError as error:
@@ -83,9 +84,14 @@ class _Walk:
     """The steps in order; each leaves behind what the next ones need."""
 
     def __init__(
-        self, board: Board, stack: ExitStack, remote: RemoteBoard | TrackedBoard | None
+        self,
+        board: Board,
+        any_of_core: bool,
+        stack: ExitStack,
+        remote: RemoteBoard | TrackedBoard | None,
     ) -> None:
         self._board = board
+        self._any_of_core = any_of_core
         self._stack = stack
         self._remote = remote
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tuner-"))
@@ -136,7 +142,7 @@ class _Walk:
         return f"{count} board{'' if count == 1 else 's'} of the key {farm.key!r} at {farm.address}"
 
     def _describe(self) -> str:
-        self._info = describe(self._endpoint, self._board)
+        self._info = describe(self._endpoint, self._board, self._any_of_core)
         return f"{self._info.name}, {self._info.core}, {self._info.label}"
 
     def _compile(self) -> str:
@@ -160,7 +166,7 @@ class _Walk:
             problem,
         )
         sent_kb = self._library.stat().st_size / 1e3
-        return f"{sent_kb:.0f} kB sent, {problem.expected.size} values back"
+        return f"{sent_kb:.0f} kB sent, {self._run.output.size} values back"
 
     def _check(self) -> str:
         problem = checker.problem(_WORKLOAD, _EPILOGUE)

@@ -15,7 +15,7 @@ from schedules.hardware import Board
 from tuner import networks, records, tasks
 from tuner.board import launch
 from tuner.board.profile import Profile
-from tuner.cli.options import resolve_board, target_option
+from tuner.cli.options import require_threads, resolve_board, target_option
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, checker, describe
 from tuner.measure.builder import compile_candidate
@@ -66,6 +66,7 @@ def explain_verb(
     Each with its disassembly, cycles, and what limits it.
     """
     board = resolve_board(target)
+    require_threads(board, threads)
     task = _find_task(network, layer)
     if log is not None:
         if schedule is not None or config is not None:

@@ -59,6 +59,20 @@ def resolve_board(target: str) -> Board:
         raise UserError(str(error)) from error
 
 
+def names_core(target: str) -> bool:
+    """Whether `target` stands for any board with that core, and not for one board."""
+    return target in hardware.cores()
+
+
+def require_threads(board: Board, threads: int | None) -> None:
+    """Raise a `UserError` if `board` has fewer cores than `threads`."""
+    if threads is not None and threads > board.cores:
+        raise UserError(
+            f"{board.name} has {board.cores} cores, too few for {threads} threads",
+            f"choose --threads {board.cores} or less",
+        )
+
+
 def require_whole_address(host: str | None, port: int | None) -> None:
     """Raise a `UserError` unless both or neither of `--host` and `--port` are given."""
     if (host is None) != (port is None):

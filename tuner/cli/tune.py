@@ -16,10 +16,13 @@ from tuner import network_run, networks, search, tasks
 from tuner.cli.open_boards import open_boards
 from tuner.cli.options import (
     address_options,
+    names_core,
+    require_threads,
     require_whole_address,
     resolve_board,
     target_option,
 )
+from tuner.errors import UserError
 from tuner.measure import Measurer, describe
 from tuner.records import Log
 from tuner.report.progress import Progress
@@ -74,7 +77,7 @@ class _Arguments:
 )
 @click.option(
     "--log",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="File of the results; an existing one is continued."
     "  [default: tuner-logs/NETWORK.BOARD.jsonl]",
 )
@@ -95,7 +98,13 @@ def tune_verb(**options) -> None:
 
 def _tune(arguments: _Arguments) -> None:
     require_whole_address(arguments.host, arguments.port)
+    if arguments.host is not None and arguments.threads is not None:
+        raise UserError(
+            "--threads is for an emulated board that starts here",
+            "leave it out, and set TVM_NUM_THREADS where the board's server starts",
+        )
     board = resolve_board(arguments.target)
+    require_threads(board, arguments.threads)
     network = networks.get(arguments.network)
     searches = [TaskSearch(task, board.core) for task in tasks.extract(network.module)]
     path = arguments.log or _LOG_FOLDER / f"{network.name}.{board.name}.jsonl"
@@ -106,7 +115,7 @@ def _tune(arguments: _Arguments) -> None:
     options = Options(network.name, arguments.trials, arguments.seed, arguments.strategy)
     address = (arguments.host, arguments.port, arguments.threads)
     with Log(path) as log, open_boards(board, *address, workers) as endpoints:
-        info = describe(endpoints[0], board)
+        info = describe(endpoints[0], board, names_core(arguments.target))
         if not arguments.quiet:
             print_plan(console, f"{network.title} on {info.name} {info.label}", searches)
             console.print(

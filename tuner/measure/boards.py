@@ -118,16 +118,21 @@ def session(endpoint: Endpoint, timeout_s: float) -> Iterator[tvm.rpc.RPCSession
         board_session.close(remote)
 
 
-def describe(endpoint: Endpoint, expected: Board) -> BoardInfo:
+def describe(endpoint: Endpoint, expected: Board, any_of_core: bool = True) -> BoardInfo:
     """Ask the board what it is; a server that cannot say is taken for a real `expected`.
 
+    Args:
+        any_of_core: another board with the same core is welcome too.
+
     Raises:
-        UserError: it is another core, or runs other code, than the one to tune for.
+        UserError: it is another core or board, or runs other code, than the one to tune for.
     """
     with session(endpoint, _DESCRIBE_TIMEOUT_S) as remote:
         answer = board_session.describe(remote) or {}
     is_emulated = bool(answer.get("emulated", False))
-    if is_emulated and answer["core"] != expected.core.name:
+    is_core = is_emulated and answer["core"] == expected.core.name
+    is_board = is_core and answer["board"] == expected.name
+    if is_emulated and not (is_core if any_of_core else is_board):
         raise UserError(
             f"the board is a {answer['board']} with a {answer['core']}, not a {expected.name}",
             f"use --target {answer['board']}",
