@@ -56,6 +56,12 @@ class TaskSearch:
         if self.best is None or self.best.cost_s is None or record.cost_s < self.best.cost_s:
             self.best = record
 
+    def is_hand_picked(self, record: Record) -> bool:
+        """Whether `record` is of the config that a build takes without tuning."""
+        default = self.space.defaults()[0]
+        config = dict(default.config)
+        return (record.schedule["name"], dict(record.config)) == (default.schedule, config)
+
     @property
     def cost_s(self) -> float:
         """Seconds of all layers of the task with the best config; 0 when none is known."""

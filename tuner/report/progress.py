@@ -57,7 +57,8 @@ class Progress:
         if record.cost_s is not None:
             cost_s = record.cost_s * search.task.count
             best_s = self._best_s.get(record.workload, cost_s)
-            self._start_s.setdefault(record.workload, cost_s)
+            if search.is_hand_picked(record):
+                self._start_s[record.workload] = cost_s
             self._best_s[record.workload] = min(cost_s, best_s)
         elif is_new and record.error is not None:
             self._failed += 1
@@ -72,6 +73,8 @@ class Progress:
 
     def _state(self) -> str:
         best_s, start_s = sum(self._best_s.values()), sum(self._start_s.values())
-        gain = f", {start_s / best_s:.2f}x the start" if best_s else ""
+        # What has no start cannot be compared with it.
+        compared_s = sum(self._best_s[workload] for workload in self._start_s)
+        gain = f", {start_s / compared_s:.2f}x as fast as hand-picked" if compared_s else ""
         failed = f", {self._failed} failed" if self._failed else ""
         return f"layers {format_time(best_s)}{gain}{failed}"

@@ -74,10 +74,13 @@ def print_layers(
     for search in searches:
         table.add_row(*_layer_cells(search, core, board))
     console.print(table)
-    before_s = sum(s.default_cost_s for s in searches)
-    after_s = sum(s.cost_s for s in searches)
+    # Otherwise layers would count on one side of the arrow only.
+    compared = [s for s in searches if s.default_cost_s and s.cost_s]
+    before_s = sum(s.default_cost_s for s in compared)
+    after_s = sum(s.cost_s for s in compared)
     console.print(
-        f"Sum over all layers: {format_time(before_s)} -> {format_time(after_s)} {board.label}",
+        f"Sum over all layers{_missing(compared, searches)}: {format_time(before_s)} -> "
+        f"{format_time(after_s)} {board.label}",
         highlight=False,
     )
     console.print(
@@ -87,10 +90,18 @@ def print_layers(
     )
 
 
+def _missing(summed: Sequence[TaskSearch], searches: Sequence[TaskSearch]) -> str:
+    """Say how many convolutions are in a sum, unless it is all of them."""
+    part, whole = (sum(s.task.count for s in some) for some in (summed, searches))
+    return "" if part == whole else f" ({part} of {whole} convolutions measured)"
+
+
 def _layer_cells(search: TaskSearch, core: Core, board: BoardInfo) -> list[str]:
     task = search.task
     cells = [task.layers[0], str(task.count)]
-    before_s = search.default.cost_s if search.default else None
+    if search.default is None:
+        return [*cells, "not measured", "-", "-", "-", "-"]
+    before_s = search.default.cost_s
     cells.append(format_time(before_s) if before_s else "failed")
     if search.best is None or search.best.cost_s is None:
         return [*cells, "-", "-", "-", "-"]
@@ -128,9 +139,11 @@ def print_network(
             f"{run.max_error:.1e}",
         )
     console.print(table)
-    layers_s = sum(s.cost_s for s in searches)
+    timed = [s for s in searches if s.cost_s]
+    layers_s = sum(s.cost_s for s in timed)
     console.print(
-        f"The tuned convolutions alone sum to {format_time(layers_s)} {board.label}: each was "
+        f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
+        f"{board.label}: each was "
         "timed by itself with its weights out of cache; the network adds pooling, "
         "softmax and the calls between them.",
         highlight=False,
