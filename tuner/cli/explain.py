@@ -178,7 +178,9 @@ def _run(console: Console, board: Board, task: Task, candidate: Candidate, threa
                 emulated, library, task.workload, candidate.schedule, config, problem
             )
         except TrialError as error:
-            raise UserError(f"this config fails: {error.kind}: {error.text}") from error
+            raise UserError(
+                f"this config fails: {error.kind}: {error.text}", "name another --config or --log"
+            ) from error
         profile = emulated.read_profile()
     console.print(_summary(task, info, board, min(run.costs_s)), highlight=False, soft_wrap=True)
     return profile
