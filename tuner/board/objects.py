@@ -62,7 +62,7 @@ class ObjectCache:
     def path(self, unit: Unit) -> Path:
         """Where the object of `unit` is, or will be. Moving the sources does not change it."""
         key = _digest(
-            [self.toolchain.isa, self.toolchain.identity, unit.language, *unit.flags]
+            [self.toolchain.isa, self.toolchain.identity, unit.language, *unit.flags, _SAME_NAMES]
             + [hashlib.sha256(path.read_bytes()).hexdigest() for path in unit.sources]
             + [self._headers_digest(path) for path in unit.include + unit.system_include]
         )
@@ -105,7 +105,11 @@ class ObjectCache:
         include += [text for path in unit.system_include for text in ("-isystem", str(path))]
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             output = Path(scratch) / "unit.o"
-            command = [*self.toolchain.compiler, *unit.flags, *include, "-x", unit.language]
+            names = [
+                f"{_SAME_NAMES}={path}={path.name}"
+                for path in (*unit.include, *unit.system_include, *(s.parent for s in unit.sources))
+            ]
+            command = [*self.toolchain.compiler, *unit.flags, *names, *include, "-x", unit.language]
             run_compiler([*command, "-c", "-", "-o", str(output)], unit.name, unit.text())
             # Somebody may have edited the sources meanwhile: what was compiled is not known then.
             if ObjectCache(self.folder, self.toolchain).path(unit) != finished:
@@ -157,6 +161,10 @@ def _first_error(output: str) -> str:
                 return line.strip()
     return lines[-1].strip()
 
+
+# __FILE__ stands in messages of TVM's sources: without this, where Python packages lie would change
+# the length of the server's constants, the addresses of its data, and so the cycles of a network.
+_SAME_NAMES = "-ffile-prefix-map"
 
 _COMPILER_FIX = (
     "try another compiler (TVM_ARM_CXX_ARMV7, TVM_ARM_CXX_AARCH64, TVM_ARM_HOST_CC; "
