@@ -171,3 +171,16 @@ print(make(Path({str(project)!r}), {tools!r}))
     assert len(programs) == 1
     assert programs == {f"{make(project, tools)}\n"}
     assert compiler_runs(tools) == 3
+
+
+def test_where_the_sources_lie_is_not_in_the_program(tmp_path):
+    """A path in a program would move its data, and with them the model's cycles."""
+    programs = []
+    for place in ("here", "in/a/longer/place"):
+        folder = tmp_path / place / "project"
+        folder.mkdir(parents=True)
+        (folder / "name.c").write_text("const char *name(void) { return __FILE__; }\n")
+        cache = ObjectCache(tmp_path / place / "cache", toolchain.find_host())
+        programs += [path.read_bytes() for path in cache.compile(units(folder), "building", False)]
+    assert programs[0] == programs[1]
+    assert b"project/name.c" in programs[0]
