@@ -1,5 +1,7 @@
 """The built-in networks: the Relax module computes what the float64 description says."""
 
+import platform
+
 import host
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from tuner import networks, reference
 from tuner.errors import UserError
 from tuner.network_run import TOLERANCE, relative_error
 
-# Names the CPU that runs the tests: AVX2 is what any host of the last ten years has.
-_HOST = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v3"})
+# On a PC with its AVX2, which any of the last ten years has: whole networks take long without.
+_CPU = {"mcpu": "x86-64-v3"} if platform.machine() == "x86_64" else {}
+_HOST = tvm.target.Target({"kind": "llvm", **_CPU})
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -23,8 +26,7 @@ def test_both_builds_agree_with_the_reference(name, monkeypatch):
     network = networks.get(name)
     data = network.random_input()
     expected = network.reference(data)
-    assert expected.shape == (1, 1000)
-    assert expected.sum() == pytest.approx(1)
+    assert expected.ndim == 2 and expected.sum() == pytest.approx(1)  # one row of probabilities
     _require_close(relax.build(network.module, _HOST), data, expected)
 
     for module in (legalize, pipeline, schedule_pass):
