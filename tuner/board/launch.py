@@ -139,7 +139,9 @@ class EmulatedBoard:
         self._log_path = self.folder / "server.log"
         try:
             params.write(board, self.folder / "parameters.txt", self.threads)
-            (self.folder / "tvm_rpc_server").symlink_to(server)
+            # A copy, because QEMU follows a link and tells the guest where it leads: the length of
+            # the user's cache path would shift the guest's stack.
+            shutil.copy2(server, self.folder / "tvm_rpc_server")
             (self.folder / "libemulator.so").symlink_to(plugin)
             self._process = self._start(qemu, port)
             self.port = self._wait_until_listening()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -28,7 +29,7 @@ class ScratchFolder:
 
     def __init__(self) -> None:
         _sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))
         self._lock = filelock.FileLock(self.path / _LOCK)
         self._lock.acquire()
 
@@ -40,7 +41,7 @@ class ScratchFolder:
 
 def _sweep() -> None:
     newest = time.time() - _SURELY_LOCKED_S
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(_place()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # another user's, or another process removes it too
             if folder.stat().st_mtime <= newest and _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -55,3 +56,9 @@ def _is_abandoned(folder: Path) -> bool:
             return True
     except filelock.Timeout:
         return False
+
+
+def _place() -> str:
+    """/tmp even where TMPDIR says otherwise: the guest's stack holds the path of its program, whose
+    length should not depend on the user's settings."""
+    return "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else tempfile.gettempdir()
