@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
+import host
 import numpy as np
 import pytest
 import tvm
@@ -19,7 +21,9 @@ from board_kernels import (
 )
 from tvm import relax
 
+import schedules
 from schedules import hardware
+from tuner.board import build, link
 from tuner.board.launch import EmulatedBoard
 from tuner.board.session import counters
 
@@ -71,6 +75,39 @@ def test_another_board_process_agrees(board):
     first = matmul_counts(board)
     with EmulatedBoard(board.board) as another:
         assert matmul_counts(another) == first
+
+
+def test_where_the_user_keeps_files_does_not_matter(armv7_board, tmp_path, monkeypatch):
+    """Measured on a winograd layer, which showed it: its code uses the stack the most."""
+    first = winograd_cycles(armv7_board, tmp_path)
+    isa = armv7_board.board.core.isa
+    elsewhere = tmp_path / "a cache folder with a much longer name"
+    for program in (build.server_binary(isa), build.emulator_plugin()):
+        shutil.copytree(program.parent, elsewhere / "programs" / program.parent.name)
+    monkeypatch.setenv("TVM_ARM_SCHEDULES_CACHE", str(elsewhere))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with EmulatedBoard(armv7_board.board) as moved:
+        assert winograd_cycles(moved, tmp_path) == first
+
+
+def winograd_cycles(board, folder) -> int:
+    """Cycles of one layer with a config that spills to the stack."""
+    workload = schedules.Conv2dWorkload(1, 16, 13, 13, 24, 3, 3, padding=(1, 1, 1, 1))
+    config = {"m": 4, "mr": 6, "nr": 8, "share": "channels"}
+    core = board.board.core
+    module, pack = schedules.conv2d_module(workload, "conv2d_winograd", config, core)
+    library = folder / "layer.so"
+    built = tvm.compile(module, target=schedules.target(core.name))
+    built.export_library(str(library), fcompile=link.fcompile(core.isa))
+    data, weight, bias = host.random_arrays(workload)
+    session = board.connect(60)
+    session.upload(str(library))
+    device = session.cpu(0)
+    result = np.zeros((1, workload.co, workload.oh, workload.ow), np.float32)
+    arguments = [tvm.runtime.tensor(a, device) for a in (data, pack(weight), bias, result)]
+    loaded = session.load_module(library.name)
+    loaded.time_evaluator("main", device, number=1, f_preproc=COLD)(*arguments)
+    return counters(session)["cycles"]
 
 
 def test_load_of_the_host_does_not_matter(armv7_board):
