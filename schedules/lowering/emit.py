@@ -11,8 +11,6 @@ from tvm.tirx import BufferLoad, ForKind
 F32 = "float32"
 LANES = 4  # of a 128-bit NEON register in float32
 
-Index = "tirx.Expr | int"
-
 
 def ramp(start, lanes: int = LANES):
     """The index of `lanes` consecutive elements from `start`."""
