@@ -19,7 +19,7 @@ class _Random(Protocol):
 
 
 def _is_one_of(value: object, values: Sequence[int | str]) -> bool:
-    """Membership by type and value: `True` is no 1 and `4.0` is no 4, in a log they would differ."""
+    """Membership by type and value: `True` is no 1 and `4.0` no 4; in a log they would differ."""
     return any(type(value) is type(each) and value == each for each in values)
 
 
@@ -79,7 +79,8 @@ class KnobSpace:
             return f"a config maps knobs to values, which {config!r} does not"
         for name in config:
             if name not in self.knobs:
-                return f"no knob is called {name!r} (value {config[name]!r}): legal are {_listed(self.names)}"
+                value = config[name]
+                return f"no knob is called {name!r} (is {value!r}): legal are {_listed(self.names)}"
         for name, values in self.knobs.items():
             if name not in config:
                 return f"knob {name!r} has no value: legal are {_listed(values)}"

@@ -199,7 +199,7 @@ def check_result(
     growth = schedule.error_growth(config)
     try:
         output = runner(workload, schedule.name, config, core, task, epilogue)
-        return compare(output, task.expected, task.bound * growth)
+        return compare(output, task.expected, task.allowed(growth))
     except WrongAnswer as error:
         what = f"{dict(config)} with {'+'.join(epilogue) or 'no epilogue'}: {error}"
         raise NotConforming(_at(schedule, workload, core, what)) from None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -16,7 +17,7 @@ from ..workload import Conv2dWorkload
 from . import checks
 from .runners import Runner, run_on_host
 from .shapes import SHAPES, UNUSUAL
-from .strategies import workloads
+from .strategies import KINDS, workloads
 
 
 class ScheduleConformance:
@@ -29,9 +30,10 @@ class ScheduleConformance:
         cores: names of the cores to test on; None means all that have a table.
         shapes: fixed workloads; those that the schedule does not support are passed over.
         samples: configs tried on each fixed workload beside the default.
-        examples: random (workload, config) pairs computed; a thousandth of a second to compute
-            and a third of a second to compile.
-        workloads: a method that returns the strategy that random workloads come from.
+        examples: random (workload, config) pairs; each takes about half a second, to compile.
+        shrink: whether the smallest failing example is looked for, which takes minutes.
+        workloads: a method that returns the strategy that random workloads come from; those that
+            the schedule does not support are passed over.
         runner: a pytest fixture that returns where results are computed, `run_on_host` if not
             overridden; it may use the fixture `core_name`.
     """
@@ -41,9 +43,11 @@ class ScheduleConformance:
     shapes: Sequence[Conv2dWorkload] = SHAPES
     samples: int = 1
     examples: int = 10
+    shrink: bool = False
 
-    def workloads(self) -> SearchStrategy[Conv2dWorkload]:
-        return workloads()
+    def workloads(self, schedule: Schedule, core: Core) -> SearchStrategy[Conv2dWorkload]:
+        kinds = [kind for kind, plain in KINDS.items() if schedule.supports(plain, core)]
+        return workloads(kinds or KINDS)
 
     @pytest.fixture
     def runner(self) -> Runner:
@@ -62,9 +66,7 @@ class ScheduleConformance:
         schedule, core = get(schedule_name), hardware.core(core_name)
         for workload in UNUSUAL:
             checks.check_supports(schedule, workload, core)
-        self._for_any(
-            50, self.workloads(), lambda each: checks.check_supports(schedule, each, core)
-        )
+        self._for_any(50, workloads(), lambda each: checks.check_supports(schedule, each, core))
 
     def test_spaces_and_refusals(self, schedule_name: str, core_name: str) -> None:
         """Of fixed and random workloads: knobs, defaults, features; bad configs are refused."""
@@ -79,7 +81,7 @@ class ScheduleConformance:
         self._for_any(self.examples, self._supported(schedule, core), check)
 
     def test_fixed_shapes(self, schedule_name: str, core_name: str, runner: Runner) -> None:
-        """The default config and others: weights packed alike, compiled for the core, computed."""
+        """The default config and others are compiled for the core and computed."""
         schedule, core = get(schedule_name), hardware.core(core_name)
         for workload in self._fixed(schedule, core):
             for config in checks.some_configs(schedule, workload, core, self.samples):
@@ -87,7 +89,7 @@ class ScheduleConformance:
                 checks.check_result(schedule, workload, core, config, runner)
 
     def test_random_shapes(self, schedule_name: str, core_name: str, runner: Runner) -> None:
-        """Any workload with any config and epilogue is computed within the error bound."""
+        """Any workload, config and epilogue: packed alike, compiled for the core, computed."""
         schedule, core = get(schedule_name), hardware.core(core_name)
 
         @st.composite
@@ -99,6 +101,7 @@ class ScheduleConformance:
         def check(case: tuple) -> None:
             workload, config, epilogue = case
             checks.check_packing(schedule, workload, config)
+            checks.check_compiles(schedule, workload, core, config)
             checks.check_result(schedule, workload, core, config, runner, epilogue)
 
         self._for_any(self.examples, cases(), check)
@@ -107,18 +110,19 @@ class ScheduleConformance:
         return [each for each in self.shapes if schedule.supports(each, core)]
 
     def _supported(self, schedule: Schedule, core: Core) -> SearchStrategy[Conv2dWorkload]:
-        return self.workloads().filter(lambda each: schedule.supports(each, core))
+        drawn = self.workloads(schedule, core)
+        return drawn.filter(lambda each: schedule.supports(each, core))
 
-    @staticmethod
-    def _for_any(examples: int, strategy: SearchStrategy, check: Callable) -> None:
-        """Checks `examples` values of `strategy`; the smallest that fails is shown."""
+    def _for_any(self, examples: int, strategy: SearchStrategy, check: Callable) -> None:
+        """Checks `examples` values of `strategy`; hypothesis shows the one that fails."""
 
         @hypothesis.settings(
             max_examples=examples,
             deadline=None,
             database=None,  # tests of many schedules would share one entry
-            # Most schedules serve but one kind of convolution.
-            suppress_health_check=[hypothesis.HealthCheck.filter_too_much],
+            phases=[p for p in Phase if self.shrink or p not in (Phase.shrink, Phase.explain)],
+            # Many schedules serve a small part of what is drawn.
+            suppress_health_check=[HealthCheck.filter_too_much],
         )
         @hypothesis.given(strategy)
         def run(value) -> None:

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..workload import Conv2dWorkload
 from .reference import conv2d
@@ -17,6 +18,8 @@ _UNIT_ROUNDOFF = 2.0**-24
 # with probability 2 n exp(-lambda^2 / 2) (Higham & Mary 2019, SIAM J. Sci. Comput. 41(5), A2815,
 # theorem 2.4 in its leading order). 8 makes that 3e-14 n: no false alarm in a million outputs.
 _LAMBDA = 8.0
+# From one end of a tile of F(6, 3), the largest in use, to the other.
+_REACH = 5
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class Problem:
         data: (N, CI, H, W) float32.
         weight: (CO, CI / groups, KH, KW) float32, not packed.
         constants: further arguments of the kernel: the bias (1, CO, 1, 1) float32, if it has one.
-        expected, bound: (N, CO, OH, OW) float64; the bound is that of a plain sum of products, a
-            schedule may be off by `error_growth` times as much.
+        expected, bound: (N, CO, OH, OW) float64; the bound is that of a plain sum of products.
     """
 
     data: np.ndarray
@@ -36,6 +38,23 @@ class Problem:
     constants: tuple[np.ndarray, ...]
     expected: np.ndarray
     bound: np.ndarray
+
+    def allowed(self, growth: float) -> np.ndarray:
+        """How far off an algorithm may be whose error is `growth` times that of a plain sum.
+
+        With a growth above 1 it mixes pixels, as Winograd's transforms do, and rounding of one
+        reaches its neighbours, even an output that lies in the padding and should be zero. So the
+        bound of a pixel is then that of the largest within `_REACH` rows and columns.
+        """
+        if growth <= 1:
+            return self.bound
+        largest = self.bound
+        for axis in (2, 3):
+            around = [(0, 0)] * 4
+            around[axis] = (_REACH, _REACH)
+            windows = sliding_window_view(np.pad(largest, around), 2 * _REACH + 1, axis)
+            largest = windows.max(axis=-1)
+        return growth * largest
 
 
 @functools.lru_cache(maxsize=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -12,13 +12,20 @@ from ..workload import Conv2dWorkload
 MAX_MACS = 3_000_000
 """Of a drawn convolution: a millisecond or two here, under a second on an emulated board."""
 
-KINDS = ("pointwise", "3x3", "direct", "depthwise", "grouped")
-"""What is drawn: "3x3" has stride and dilation 1, "direct" has any kernel, stride and dilation."""
+KINDS = {
+    "pointwise": Conv2dWorkload(1, 16, 14, 14, 16, 1, 1),
+    "3x3": Conv2dWorkload(1, 16, 14, 14, 16, 3, 3),
+    "direct": Conv2dWorkload(1, 16, 14, 14, 16, 5, 5, stride=(2, 2)),
+    "depthwise": Conv2dWorkload(1, 16, 14, 14, 16, 3, 3, groups=16),
+    "grouped": Conv2dWorkload(1, 16, 14, 14, 16, 3, 3, groups=4),
+}
+"""What can be drawn, with a plain example. "3x3" has stride and dilation 1; "direct", "depthwise"
+and "grouped" have any kernel, stride and dilation."""
 
 _MAX_SIDE = 40
 
 
-def workloads(kinds: Sequence[str] = KINDS) -> SearchStrategy[Conv2dWorkload]:
+def workloads(kinds: Iterable[str] = tuple(KINDS)) -> SearchStrategy[Conv2dWorkload]:
     """Float32 convolutions of `kinds` with 1 to 1000 channels, of at most `MAX_MACS`.
 
     Padding is any on each side; maps are small where channels are many.
@@ -55,9 +62,7 @@ def _workloads(draw: DrawFn, kinds: tuple[str, ...]) -> Conv2dWorkload:
     )
     n = draw(st.sampled_from((1, 1, 2)))
     sizes = (n, ci, h, w, co, *kernel)
-    return Conv2dWorkload(
-        *sizes, stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+    return Conv2dWorkload(*sizes, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 def _channels(draw: DrawFn, kind: str, limit: int) -> tuple[int, int, int]:
