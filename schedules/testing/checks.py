@@ -103,8 +103,8 @@ def check_declaration(schedule: Schedule, workload: Conv2dWorkload, core: Core) 
             raise NotConforming(_at(schedule, workload, core, what))
 
     space = schedule.space(workload, core)
+    require(len(space) > 0, "supported, but the space is empty")
     default = schedule.default(workload, core)
-    require(len(space) > 0, "the space is empty")
     require(default in space, f"the default {default} is not in the space")
     require(default == schedule.default(workload, core), "the default is not always the same")
     distinct = {tuple(config[knob] for knob in space.names) for config in space}
