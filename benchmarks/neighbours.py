@@ -1,8 +1,8 @@
-"""What a neighbour's config is worth: each shipped record left out in turn.
+"""`python -m benchmarks neighbours`: what the config of a neighbour is worth.
 
-`python -m benchmarks.neighbours rk3288` measures, for every workload with a shipped record, the
-hand-picked default and the config of its nearest recorded workload, on the emulated board. It shows
-where to draw the line of `schedules.selection.NEIGHBOURHOOD`.
+Each shipped record is left out in turn: for its workload, `python -m benchmarks neighbours rk3288`
+measures the hand-picked default and the config of the nearest other recorded workload, on the
+emulated board. It shows where to draw the line of `schedules.selection.NEIGHBOURHOOD`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import numpy as np
 
 import schedules
 from schedules import Conv2dWorkload, hardware, selection
-from schedules.hardware import Core
+from schedules.hardware import Board, Core
 from schedules.recorded import Recorded
 from schedules.testing import problem
 from tuner.board.launch import EmulatedBoard
+from tuner.errors import UserError
 from tuner.measure import BoardRunner, describe
 
 _EPILOGUE = ("bias", "relu")
+_FARTHEST = 2 * selection.NEIGHBOURHOOD  # what is measured, to see both sides of the line
 
 
 def nearest(workload: Conv2dWorkload, core: Core) -> tuple[float, Recorded] | None:
-    """(distance, fastest record) of the nearest other workload whose config is legal here."""
+    """(distance, fastest record) of the nearest workload but itself whose config is legal here."""
     others = [
         (selection.distance(Conv2dWorkload.from_key(key), workload), key, records[0])
         for key, records in selection.shipped()[core.name].items()
@@ -30,25 +32,32 @@ def nearest(workload: Conv2dWorkload, core: Core) -> tuple[float, Recorded] | No
     ]
     for apart, _, record in sorted(others, key=lambda each: each[:2]):
         schedule = schedules.get(record.schedule)
-        if not np.isfinite(apart):
+        if apart > _FARTHEST:
             return None
         if schedule.supports(workload, core) and record.config in schedule.space(workload, core):
             return apart, record
     return None
 
 
-@click.command()
-@click.argument("board_name")
-def main(board_name: str) -> None:
-    """Compare neighbours' configs with the defaults on the emulated BOARD_NAME."""
-    board = hardware.resolve(board_name)
+@click.command("neighbours")
+@click.argument("board", type=click.Choice(hardware.boards()))
+def neighbours_verb(board: str) -> None:
+    """Compare the configs of the nearest recorded workloads with the defaults on the BOARD."""
+    _measure(hardware.board(board))
+
+
+def _measure(board: Board) -> None:
     core = board.core
+    recorded = selection.shipped().get(core.name)
+    if recorded is None:
+        raise UserError(
+            f"no records of a {core.name} are shipped", "choose a board with a file in records/"
+        )
     gains: dict[bool, list[float]] = {True: [], False: []}
     with EmulatedBoard(board) as emulated:
         runner, label = BoardRunner(emulated), describe(emulated, board).label
         click.echo(f"{board.name} {label}, microseconds")
-        for key in selection.shipped()[core.name]:
-            workload = Conv2dWorkload.from_key(key)
+        for workload in map(Conv2dWorkload.from_key, recorded):
             found = nearest(workload, core)
             if found is None:
                 continue
@@ -74,7 +83,3 @@ def main(board_name: str) -> None:
                 f"{'used' if near else 'too far'}: {len(values)} workloads, gain {min(values):.3f} "
                 f"to {max(values):.3f}, geometric mean {mean:.3f}"
             )
-
-
-if __name__ == "__main__":
-    main()
