@@ -14,12 +14,11 @@ import schedules
 from schedules import Conv2dWorkload, hardware, selection
 from schedules.hardware import Board, Core
 from schedules.recorded import Recorded
-from schedules.testing import problem
+from schedules.testing import Case
 from tuner.board.launch import EmulatedBoard
 from tuner.errors import UserError
 from tuner.measure import BoardRunner, describe
 
-_EPILOGUE = ("bias", "relu")
 _FARTHEST = 2 * selection.NEIGHBOURHOOD  # what is measured, to see both sides of the line
 
 
@@ -63,9 +62,8 @@ def _measure(board: Board) -> None:
                 continue
             apart, record = found
             default = schedules.find(workload, core)[0]
-            task = problem(workload, _EPILOGUE)
             before, after = (
-                min(runner.measure(workload, *pair, core, task, _EPILOGUE).costs_s)
+                min(runner.measure(Case(workload, *pair, core)).costs_s)
                 for pair in (
                     (default.name, default.default(workload, core)),
                     (record.schedule, record.config),

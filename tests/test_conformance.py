@@ -12,6 +12,7 @@ from schedules import Conv2dWorkload, KnobSpace, hardware, registry
 from schedules.conv2d.gemm import Conv2dGemm
 from schedules.testing import (
     SHAPES,
+    Case,
     NotConforming,
     ScheduleConformance,
     check_result,
@@ -104,6 +105,6 @@ def test_a_bound_beside_the_map_covers_what_transforms_spread():
     assert task.allowed(16.0)[..., 3].all()
     assert (task.allowed(16.0) >= 16 * task.bound).all()
     assert task.allowed(1.0) is task.bound
-    winograd, core = schedules.get("conv2d_winograd"), hardware.core("cortex-a17")
     config = {"m": 4, "mr": 4, "nr": 4, "share": "pixels"}
-    assert check_result(winograd, workload, core, config, epilogue=()).max_err > 0
+    case = Case(workload, "conv2d_winograd", config, hardware.core("cortex-a17"), epilogue=())
+    assert check_result(case).max_err > 0

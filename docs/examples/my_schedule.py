@@ -12,12 +12,11 @@ import schedules
 from schedules import Conv2dWorkload, KnobSpace
 from schedules.conv2d.packed import PackedConv2d
 from schedules.microkernels import kernel, tiles
-from schedules.testing import check_schedule, problem
+from schedules.testing import Case, check_schedule, problem
 from tuner.board import launch, link
 from tuner.measure import BoardRunner, describe
 
 NAME = "conv2d_pointwise_in_place"
-EPILOGUE = ("bias", "relu")
 
 
 @schedules.schedule(NAME, version=1)
@@ -87,14 +86,14 @@ def main():
 
     print(f"checked here: {len(check_schedule(NAME, board.core))} results within their bounds")
 
-    task = problem(workload, EPILOGUE)
+    task = problem(workload, ("bias", "relu"))
     with tempfile.TemporaryDirectory() as folder, launch.EmulatedBoard(board) as emulated:
         label = describe(emulated, board).label
         on_board = BoardRunner(emulated)
         check_schedule(NAME, board.core, on_board, [workload], samples=0)
         for name in (NAME, "conv2d_gemm"):
             tried = schedules.get(name).default(workload, board.core)
-            run = on_board.measure(workload, name, tried, board.core, task, EPILOGUE)
+            run = on_board.measure(Case(workload, name, tried, board.core))
             print(f"{name} {dict(tried)}: {min(run.costs_s) * 1e6:.0f} us {label}")
 
         target = schedules.target(board.name)

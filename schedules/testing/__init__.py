@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .checks import NotConforming, check_result, check_schedule
-from .problem import Check, Problem, WrongAnswer, problem
-from .runners import Runner, run_on_host
+from .problems import Check, Problem, WrongAnswer, problem
+from .runners import Case, Runner, run_on_host
 from .shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHAPES",
+    "Case",
     "Check",
     "NotConforming",
     "Problem",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import tvm
@@ -18,11 +18,11 @@ from ..knobs import Config
 from ..lowering.targets import target
 from ..registry import Schedule, get
 from ..workload import Conv2dWorkload
-from .problem import Check, WrongAnswer, compare, problem
-from .runners import Runner, run_on_host
+from .problems import Check, WrongAnswer, compare, problem
+from .runners import Case, Runner, run_on_host
 from .shapes import SHAPES, UNUSUAL
 
-EPILOGUES = ((), ("bias",), ("relu",), ("bias", "relu"))
+EPILOGUES: tuple[tuple[str, ...], ...] = ((), ("bias",), ("relu",), ("bias", "relu"))
 
 # Of the largest packed weight: both ways of packing round, one in float64 and one in float32.
 _PACKING_TOLERANCE = 1e-5
@@ -67,7 +67,7 @@ def check_schedule(
             check_packing(schedule, workload, config)
             check_compiles(schedule, workload, core, config)
             epilogue = EPILOGUES[-1 - index % len(EPILOGUES)]
-            checks.append(check_result(schedule, workload, core, config, runner, epilogue))
+            checks.append(check_result(Case(workload, name, config, core, epilogue), runner))
     return checks
 
 
@@ -182,27 +182,19 @@ def check_compiles(
         ) from error
 
 
-def check_result(
-    schedule: Schedule,
-    workload: Conv2dWorkload,
-    core: Core,
-    config: Config,
-    runner: Runner = run_on_host,
-    epilogue: Sequence[str] = ("bias", "relu"),
-) -> Check:
+def check_result(case: Case, runner: Runner = run_on_host) -> Check:
     """What `runner` computes is within `error_growth` times the bound of a plain float32 sum.
 
     Returns:
         The largest error, with its bound.
     """
-    task = problem(workload, tuple(epilogue))
-    growth = schedule.error_growth(config)
+    schedule, task = get(case.schedule), case.problem
     try:
-        output = runner(workload, schedule.name, config, core, task, epilogue)
-        return compare(output, task.expected, task.allowed(growth))
+        bound = task.allowed(schedule.error_growth(case.config))
+        return compare(runner(case), task.expected, bound)
     except WrongAnswer as error:
-        what = f"{dict(config)} with {'+'.join(epilogue) or 'no epilogue'}: {error}"
-        raise NotConforming(_at(schedule, workload, core, what)) from None
+        what = f"{dict(case.config)} with {'+'.join(case.epilogue) or 'no epilogue'}: {error}"
+        raise NotConforming(_at(schedule, case.workload, case.core, what)) from None
 
 
 def _at(schedule: Schedule, workload: Conv2dWorkload, core: Core, what: str) -> str:

@@ -15,7 +15,7 @@ from ..hardware import Core
 from ..registry import Schedule, get, list_schedules
 from ..workload import Conv2dWorkload
 from . import checks
-from .runners import Runner, run_on_host
+from .runners import Case, Runner, run_on_host
 from .shapes import SHAPES, UNUSUAL
 from .strategies import KINDS, workloads
 
@@ -86,23 +86,23 @@ class ScheduleConformance:
         for workload in self._fixed(schedule, core):
             for config in checks.some_configs(schedule, workload, core, self.samples):
                 checks.check_compiles(schedule, workload, core, config)
-                checks.check_result(schedule, workload, core, config, runner)
+                checks.check_result(Case(workload, schedule_name, config, core), runner)
 
     def test_random_shapes(self, schedule_name: str, core_name: str, runner: Runner) -> None:
         """Any workload, config and epilogue: packed alike, compiled for the core, computed."""
         schedule, core = get(schedule_name), hardware.core(core_name)
 
         @st.composite
-        def cases(draw) -> tuple:
+        def cases(draw) -> Case:
             workload = draw(self._supported(schedule, core))
             config = draw(st.sampled_from(schedule.space(workload, core).configs))
-            return workload, config, draw(st.sampled_from(checks.EPILOGUES))
+            epilogue = draw(st.sampled_from(checks.EPILOGUES))
+            return Case(workload, schedule_name, config, core, epilogue)
 
-        def check(case: tuple) -> None:
-            workload, config, epilogue = case
-            checks.check_packing(schedule, workload, config)
-            checks.check_compiles(schedule, workload, core, config)
-            checks.check_result(schedule, workload, core, config, runner, epilogue)
+        def check(case: Case) -> None:
+            checks.check_packing(schedule, case.workload, case.config)
+            checks.check_compiles(schedule, case.workload, core, case.config)
+            checks.check_result(case, runner)
 
         self._for_any(self.examples, cases(), check)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schedules.testing.problem import Check, Problem, WrongAnswer, compare, problem
+from schedules.testing.problems import Check, Problem, WrongAnswer, compare, problem
 from tuner.measure.errors import TrialError
 
 __all__ = ["Check", "Problem", "check", "problem"]
