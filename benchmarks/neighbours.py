@@ -27,7 +27,7 @@ def nearest(workload: Conv2dWorkload, core: Core) -> tuple[float, Recorded] | No
     others = [
         (selection.distance(Conv2dWorkload.from_key(key), workload), key, records[0])
         for key, records in selection.shipped()[core.name].items()
-        if key != workload.key
+        if key != workload.key and records[0].is_current
     ]
     for apart, _, record in sorted(others, key=lambda each: each[:2]):
         schedule = schedules.get(record.schedule)

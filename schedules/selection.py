@@ -107,7 +107,7 @@ def _axes(workload: Conv2dWorkload) -> tuple[int, int, int]:
 
 def _recorded(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | None:
     """What records say: those of the user, those shipped, then the neighbours of both."""
-    sources = [source.get(core.name, {}) for source in (_users, shipped())]
+    sources = [_current(source, core) for source in (_users, shipped())]
     for source in sources:
         picked = _first_legal(source.get(workload.key, ()), workload, core)
         if picked is not None:
@@ -123,6 +123,15 @@ def _recorded(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] |
     return _first_legal((record for *_, record in nearest), workload, core)
 
 
+def _current(source: Fastest, core: Core) -> dict[str, list[Recorded]]:
+    """The records for `core` whose schedules exist and still mean the same by a config."""
+    by_key = {
+        key: [record for record in records if record.is_current]
+        for key, records in source.get(core.name, {}).items()
+    }
+    return {key: records for key, records in by_key.items() if records}
+
+
 def _distance_to(key: str, workload: Conv2dWorkload) -> float:
     try:
         return distance(Conv2dWorkload.from_key(key), workload)
@@ -133,9 +142,7 @@ def _distance_to(key: str, workload: Conv2dWorkload) -> float:
 def _first_legal(
     records: Iterable[Recorded], workload: Conv2dWorkload, core: Core
 ) -> tuple[Schedule, Config] | None:
-    legal = (
-        _legal(each.schedule, each.config, workload, core) for each in records if each.is_current
-    )
+    legal = (_legal(each.schedule, each.config, workload, core) for each in records)
     return next((picked for picked in legal if picked is not None), None)
 
 

@@ -88,6 +88,14 @@ def test_a_near_workload_gets_the_config_of_its_neighbour(write):
     assert _chosen(WORKLOAD)[1]["block"] == 2, "its own record"
 
 
+def test_a_stale_record_does_not_hide_a_slower_one_that_counts(write):
+    near = dataclasses.replace(WORKLOAD, co=64)
+    stale = _line(config={**CONFIG, "block": 8}, costs_s=(0.01,), schedule={**GEMM, "version": 0})
+    schedules.use(write(stale, _line()))
+    assert _chosen(WORKLOAD)[1]["block"] == 2
+    assert _chosen(near)[1]["block"] == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [
