@@ -28,7 +28,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
-        """Whether the schedule computes `workload` on `core` at all."""
+        """Whether the schedule computes `workload` on `core` at all. Raises for none."""
 
     @abstractmethod
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
