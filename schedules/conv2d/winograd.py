@@ -88,7 +88,7 @@ class Conv2dWinograd(Schedule):
 
             Weights that come from memory once a block are worth a larger part of L1.
             """
-            part = 2 if weight_bytes(config) > 4 * l2_bytes else 4
+            part = 2 if weight_bytes(config) > 8 * l2_bytes else 4
             return config["block"] == 1 or slice_bytes(config) <= core.l1d_bytes // part
 
         def rank(config: Config) -> tuple:

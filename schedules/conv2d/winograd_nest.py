@@ -11,7 +11,7 @@ from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
 from ..workload import Conv2dWorkload
-from .padding import emit_padded, padded_plane
+from .padding import copy_padded_rows, padded_plane
 from .transforms import input_rows, output_rows
 
 # Elements. Without them the places of one tile would lie a power of two apart for most numbers of
@@ -51,29 +51,25 @@ class WinogradNest:
     def emit_over_pixels(self) -> None:
         """Cores share the blocks: each transforms its own and reads all weights."""
         e, blocks = self.e, self._blocks
-        data = emit_padded(self.conv)
         with e.loop(self.workload.n * blocks, "index", ForKind.PARALLEL) as index:
             image = e.bind("image", tirx.floordiv(index, blocks))
             first, turns = self._groups_of(tirx.floormod(index, blocks))
             moved = e.alloc("moved", self.block * self.group_size)
             products = e.alloc("products", self.block * self.products_size)
-            with e.loop(turns, "group") as group:
-                with e.loop(self.workload.ci, "ci") as ci:
-                    self._transform_input(data, image, first + group, ci, moved, group)
+            with e.loop(self.workload.ci, "ci") as ci:
+                self._transform_channel(image, ci, first, turns, moved)
             with e.loop(self.channel_tiles, "channel_tile") as channel_tile:
                 self._tile_of_channels(image, channel_tile, first, turns, moved, products)
 
     def emit_over_channels(self) -> None:
         """Cores share the channels, block after block: each reads its part of the weights."""
         e, blocks = self.e, self._blocks
-        data = emit_padded(self.conv)
         moved = e.alloc("moved", self.block * self.group_size)
         with e.loop(self.workload.n * blocks, "index") as index:
             image = e.bind("image", tirx.floordiv(index, blocks))
             first, turns = self._groups_of(tirx.floormod(index, blocks))
             with e.loop(self.workload.ci, "ci", ForKind.PARALLEL) as ci:
-                with e.loop(turns, "group") as group:
-                    self._transform_input(data, image, first + group, ci, moved, group)
+                self._transform_channel(image, ci, first, turns, moved)
             with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
                 products = e.alloc("products", self.block * self.products_size)
                 self._tile_of_channels(image, channel_tile, first, turns, moved, products)
@@ -100,11 +96,15 @@ class WinogradNest:
         with e.loop(turns, "group") as group:
             self._transform_output(image, channel_tile, first + group, products, group)
 
+    def _first_tile(self, group):
+        """Where a group of NR tiles begins; the last one early enough to be whole."""
+        return tirx.min(group * self.nr, max(self.count - self.nr, 0))
+
     def _origins(self, group, quad) -> list[tuple]:
         """(row, column) of the first output pixel of four tiles of a group."""
         e, workload = self.e, self.workload
         _, columns = tile_grid(workload, self.m)
-        first = tirx.min(group * self.nr, max(self.count - self.nr, 0)) + quad * LANES
+        first = self._first_tile(group) + quad * LANES
         origins = []
         for lane in range(LANES):
             tile = e.bind(f"tile{lane}", tirx.min(first + lane, self.count - 1))
@@ -113,11 +113,34 @@ class WinogradNest:
             origins.append((e.bind(f"row{lane}", row), e.bind(f"column{lane}", column)))
         return origins
 
-    def _transform_input(self, data, image, group, ci, moved, slot) -> None:
-        """B^T d B of one channel of NR tiles: `moved[slot, place, ci, tile]`."""
-        e, workload, size = self.e, self.workload, self.size
+    def _transform_channel(self, image, ci, first, turns, moved) -> None:
+        """B^T d B of one channel of a block's tiles.
+
+        The rows under them get their border in a buffer of one plane, which stays in the cache.
+        """
+        e, workload = self.e, self.workload
         height, width = padded_plane(workload)
-        plane = e.bind("plane", (image * workload.ci + ci) * (height * width))
+        plane = e.bind("plane", image * workload.ci + ci)
+        data, start = self.conv.data, plane * (height * width)
+        if any(workload.padding):
+            data, start = e.alloc("padded", height * width), 0
+            top = self._row_of(self._first_tile(first))
+            end = self._row_of((first + turns) * self.nr - 1) + self.size
+            copy_padded_rows(self.conv, plane, data, top, end - top)
+        with e.loop(turns, "group") as group:
+            self._transform_input(data, start, first + group, ci, moved, group)
+
+    def _row_of(self, tile):
+        """The first row of the padded plane under a tile."""
+        workload = self.workload
+        _, columns = tile_grid(workload, self.m)
+        tile = tirx.min(tile, self.count - 1)
+        return tirx.min(tirx.floordiv(tile, columns) * self.m, workload.oh - self.m)
+
+    def _transform_input(self, data, plane, group, ci, moved, slot) -> None:
+        """B^T d B of one channel of NR tiles: `moved[slot, place, ci, tile]`."""
+        e, size = self.e, self.size
+        _, width = padded_plane(self.workload)
         with e.loop(self.nr // LANES, "quad") as quad:
             offsets = [
                 e.bind(f"offset{lane}", row * width + column)
