@@ -105,6 +105,8 @@ def test_a_bound_beside_the_map_covers_what_transforms_spread():
     assert task.allowed(16.0)[..., 3].all()
     assert (task.allowed(16.0) >= 16 * task.bound).all()
     assert task.allowed(1.0) is task.bound
-    config = {"m": 4, "mr": 4, "nr": 4, "share": "pixels"}
-    case = Case(workload, "conv2d_winograd", config, hardware.core("cortex-a17"), epilogue=())
+    core = hardware.core("cortex-a17")
+    space = schedules.get("conv2d_winograd").space(workload, core)
+    config = next(config for config in space if config["m"] == 4)
+    case = Case(workload, "conv2d_winograd", config, core, epilogue=())
     assert check_result(case).max_err > 0

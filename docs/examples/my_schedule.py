@@ -51,7 +51,7 @@ class PointwiseInPlace(PackedConv2d):
             with e.loop(pixel_tiles, "pixel_tile") as pixel_tile:
                 # The last tile overlaps the one before, so none is partial.
                 pixel = e.bind("pixel", tirx.min(pixel_tile * nr, workload.pixels - nr))
-                sums = e.alloc("sums", mr * nr, scope="local")
+                sums = e.registers("sums", mr * nr)
                 micro_kernel.emit(
                     conv,
                     sums,
