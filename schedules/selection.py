@@ -22,7 +22,7 @@ NEIGHBOURHOOD = 1.0
 """The distance below which a recorded workload is a neighbour: less than twice the size in all.
 
 Each shipped record left out in turn, on the emulated boards: neighbours this near were never slower
-than the hand-picked default, those at 1.0 itself up to 7 % (docs/schedules.md).
+than the hand-picked default, those at 1.0 itself up to 34 % (docs/schedules.md).
 """
 
 _RECORDS = Path(__file__).with_name("records")
