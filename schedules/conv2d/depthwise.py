@@ -8,6 +8,8 @@ border, so the loops have no conditions; tiles at the edges overlap instead of r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from tvm import te, tirx
 from tvm.tirx import BufferLoad, ForKind
@@ -15,16 +17,19 @@ from tvm.tirx import BufferLoad, ForKind
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
-from ..lowering.emit import LANES, ramp, splat, zero
+from ..lowering.emit import LANES, Emitter, ramp
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
+from .depthwise_tile import LINE, Axis, Tile, live_rows, vector_starts
 from .facts import CORES
-from .padding import copy_padded_plane, pad_compute, padded_plane
+from .padding import pad_compute
 
-_ACCUMULATORS = {"armv7": 8, "aarch64": 16}  # vectors; as many again hold pixels and weights
+_REGISTERS = {"armv7": 16, "aarch64": 32}
+_WIDTHS = (4, 8, 12, 16, 20, 28)
+_HEIGHTS = (1, 2, 4, 7, 8, 14)
 
 
-@schedule("depthwise_conv2d", version=1)
+@schedule("depthwise_conv2d", version=2)
 class DepthwiseConv2d(Schedule):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return workload.is_depthwise and workload.dtype == "float32" and workload.ow >= LANES
@@ -32,22 +37,26 @@ class DepthwiseConv2d(Schedule):
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
         def allowed(config: Config) -> bool:
             vh, vw = int(config["vh"]), int(config["vw"])
-            return (
-                vh <= workload.oh
-                and vw <= workload.ow
-                and vh * vw // LANES <= _ACCUMULATORS[core.isa]
-            )
+            if vh > workload.oh or vw > workload.ow:
+                return False
+            sums = min(vh, live_rows(workload)) * len(vector_starts(vw))
+            others = _weight_vectors(workload) + 4
+            return vw == LANES or sums + others <= _REGISTERS[core.isa]
 
-        return KnobSpace({"vh": (1, 2, 3, 4, 6), "vw": (4, 8, 12, 16, 28)}, allowed)
+        heights = sorted({*_HEIGHTS, workload.oh} if workload.oh <= 16 else _HEIGHTS)
+        widths = sorted({*_WIDTHS, workload.ow} if workload.ow <= 32 else _WIDTHS)
+        return KnobSpace({"vh": tuple(heights), "vw": tuple(widths)}, allowed)
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         def cost(config: Config) -> float:
-            """Vector loads an output, edges counted twice where tiles overlap."""
+            """Cycles an output row of vectors: products, loads and shuffles."""
             vh, vw = int(config["vh"]), int(config["vw"])
-            rows, columns = -(-workload.oh // vh) * vh, -(-workload.ow // vw) * vw
-            waste = rows * columns / workload.pixels
-            input_rows = (vh - 1) * workload.stride[0] + workload.kh
-            return waste * (workload.k + input_rows / vh * workload.kw)
+            vectors, stride = len(vector_starts(vw)), workload.stride[1]
+            products = vectors * workload.k
+            loads = 2 * (stride * vectors + 2) + vectors * (workload.kw - 1)
+            input_rows = ((vh - 1) * workload.stride[0] + workload.kh) / vh
+            tiles = -(-workload.oh // vh) * vh * -(-workload.ow // vw)
+            return tiles * (products + loads * input_rows)
 
         return min(self.space(workload, core), key=lambda config: (cost(config), str(config)))
 
@@ -67,14 +76,22 @@ class DepthwiseConv2d(Schedule):
         }
 
     def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
-        return (workload.co, workload.kh, workload.kw)
+        return (workload.co, 1, _weight_vectors(workload) * LANES)
 
     def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
-        return np.ascontiguousarray(weight.reshape(self.packed_shape(workload, config)))
+        packed = np.zeros(self.packed_shape(workload, config), weight.dtype)
+        packed[:, 0, : workload.kh * workload.kw] = weight.reshape(workload.co, -1)
+        return packed
 
     def pack_compute(self, weight: te.Tensor, workload: Conv2dWorkload, config: Config):
         shape = self.packed_shape(workload, config)
-        return te.compute(shape, lambda c, kh, kw: weight[c, 0, kh, kw], name="pack_weight")
+        kw, taps = workload.kw, workload.kh * workload.kw
+
+        def value(c, _, tap):
+            inside = weight[c, 0, tirx.min(tap, taps - 1) // kw, tap % kw]
+            return tirx.if_then_else(tap < taps, inside, tirx.const(0.0, weight.dtype))
+
+        return te.compute(shape, value, name="pack_weight")
 
     def compute(
         self, data: te.Tensor, weight: te.Tensor, workload: Conv2dWorkload, config: Config
@@ -86,66 +103,53 @@ class DepthwiseConv2d(Schedule):
         def output(n, c, y, x):
             row = y * workload.stride[0] + kh * workload.dilation[0]
             column = x * workload.stride[1] + kw * workload.dilation[1]
-            return te.sum(padded[n, c, row, column] * weight[c, kh, kw], axis=[kh, kw])
+            return te.sum(padded[n, c, row, column] * weight[c, 0, kh * workload.kw + kw], axis=[kh, kw])
 
         return annotated(output, workload, self.name, config)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         e, workload = conv.e, conv.workload
-        vh, vw = int(config["vh"]), int(config["vw"])
-        height, width = padded_plane(workload)
+        rows, columns = _axes(workload, config)
+        vectors = _weight_vectors(workload)
         with e.loop(workload.n * workload.ci, "index", ForKind.PARALLEL) as index:
             image = e.bind("image", tirx.floordiv(index, workload.ci))
             channel = e.bind("channel", tirx.floormod(index, workload.ci))
-            source, start = conv.data, index * (workload.h * workload.w)
-            if any(workload.padding):
-                source, start = e.alloc("plane", height * width), 0
-                copy_padded_plane(conv, index, source, 0)
-            with e.loop(-(-workload.oh // vh), "tile_row") as tile_row:
-                y = e.bind("y", tirx.min(tile_row * vh, workload.oh - vh))
-                with e.loop(-(-workload.ow // vw), "tile_column") as tile_column:
-                    x = e.bind("x", tirx.min(tile_column * vw, workload.ow - vw))
-                    sums = e.registers("sums", vh * vw)
-                    at = start + y * (workload.stride[0] * width) + x * workload.stride[1]
-                    _sum_taps(conv, source, at, channel, sums, vh, vw)
-                    for v in range(vh):
-                        offset = (y + v) * workload.ow + x
-                        conv.store_row(image, channel, offset, sums, v * vw, vw)
+            start = e.bind("start", index * (workload.h * workload.w))
+            weights = []
+            for i in range(vectors):
+                weights.append(tirx.Var("weights", f"float32x{LANES}"))
+                place = ramp((channel * vectors + i) * LANES)
+                e.emit(tirx.Bind(weights[-1], BufferLoad(conv.weight, [place])))
+            tile = Tile(conv, rows, columns, weights)
+            # While one band of tiles is computed, the next one's lines are on their way to L1.
+            band = min(rows.tile * rows.stride, workload.h) * workload.w
+            share = band // columns.count
+            for y, row in _each(e, rows, 0, "tile_row"):
+                for x, column in _each(e, columns, LANES - 1, "tile_column"):
+                    ahead = start + (row + 1) * band + column * share
+                    tile.emit(image, channel, start, y, x, (ahead, -(-share // LINE)))
 
 
-def _sum_taps(conv: Convolution, source, at, channel, sums, vh: int, vw: int) -> None:
-    """Adds every input row under the tile to the output rows that it lies under."""
-    e, workload = conv.e, conv.workload
-    width = padded_plane(workload)[1]
-    stride, dilation = workload.stride, workload.dilation
-    for i in range(0, vh * vw, LANES):
-        e.store(sums, ramp(i), splat(zero()))
-    for row in range((vh - 1) * stride[0] + (workload.kh - 1) * dilation[0] + 1):
-        uses = [
-            (v, kh)
-            for v in range(vh)
-            for kh in range(workload.kh)
-            if v * stride[0] + kh * dilation[0] == row
-        ]
-        for kw in range(workload.kw if uses else 0):
-            for x in range(0, vw, LANES):
-                place = at + row * width + kw * dilation[1] + x * stride[1]
-                pixels = _pixels(source, place, stride[1])
-                for v, kh in uses:
-                    tap = (channel * workload.kh + kh) * workload.kw + kw
-                    weight = splat(BufferLoad(conv.weight, [tap]))
-                    total = BufferLoad(sums, [ramp(v * vw + x)]) + pixels * weight
-                    e.store(sums, ramp(v * vw + x), total)
+def _weight_vectors(workload: Conv2dWorkload) -> int:
+    return -(-workload.kh * workload.kw // LANES)
 
 
-def _pixels(source, place, stride: int):
-    """Four pixels `stride` apart. Two apart are taken from two vectors, reading nothing beyond."""
-    if stride == 1:
-        return BufferLoad(source, [ramp(place)])
-    if stride == 2:
-        # The second vector begins one earlier, so that the last pixel read is the last needed.
-        low = BufferLoad(source, [ramp(place)])
-        high = BufferLoad(source, [ramp(place + 3)])
-        return tirx.Shuffle([low, high], [0, 2, 5, 7])
-    lanes = [BufferLoad(source, [place + i * stride]) for i in range(LANES)]
-    return tirx.Shuffle(lanes, list(range(LANES)))
+def _axes(workload: Conv2dWorkload, config: Config) -> tuple[Axis, Axis]:
+    top, left, _, _ = workload.padding
+    reach = [(k - 1) * d for k, d in zip((workload.kh, workload.kw), workload.dilation, strict=True)]
+    rows = Axis(workload.oh, int(config["vh"]), workload.h, workload.stride[0], top, reach[0])
+    columns = Axis(workload.ow, int(config["vw"]), workload.w, workload.stride[1], left, reach[1])
+    return rows, columns
+
+
+def _each(e: Emitter, axis: Axis, margin: int, name: str) -> Iterator[tuple]:
+    """(first output, number) of each tile: numbers at the border, variables of a loop inside."""
+    inner = axis.inner(margin)
+    for i in range(inner.start):
+        yield axis.origin(i), i
+    if inner:
+        with e.loop(len(inner), name) as turn:
+            number = e.bind(name, turn + inner.start)
+            yield e.bind("origin", number * axis.tile), number
+    for i in range(inner.stop, axis.count):
+        yield axis.origin(i), i
