@@ -25,7 +25,7 @@ from .facts import CORES
 from .padding import pad_compute
 
 _REGISTERS = {"armv7": 16, "aarch64": 32}
-_WIDTHS = (4, 8, 12, 16, 20, 28)
+_WIDTHS = (4, 8, 12, 16, 20, 28, 40, 56)
 _HEIGHTS = (1, 2, 4, 7, 8, 14)
 
 
@@ -120,7 +120,7 @@ class DepthwiseConv2d(Schedule):
                 weights.append(tirx.Var("weights", f"float32x{LANES}"))
                 place = ramp((channel * vectors + i) * LANES)
                 e.emit(tirx.Bind(weights[-1], BufferLoad(conv.weight, [place])))
-            tile = Tile(conv, rows, columns, weights)
+            tile = Tile(conv, rows, columns, weights, core.isa == "armv7")
             # While one band of tiles is computed, the next one's lines are on their way to L1.
             band = min(rows.tile * rows.stride, workload.h) * workload.w
             share = band // columns.count

@@ -15,6 +15,7 @@ from tvm.tirx import BufferLoad
 
 from ..lowering.convolution import Convolution
 from ..lowering.emit import F32, LANES, ramp, splat, zero
+from ..microkernels.by_lane import multiply_add
 from ..workload import Conv2dWorkload
 
 LINE = 16  # elements of a cache line
@@ -170,6 +171,7 @@ class Tile:
     rows: Axis
     columns: Axis
     weights: list
+    assembly: bool
 
     def emit(self, image, channel, start, y, x, ahead) -> None:
         """Emits the tile whose first output is (y, x), of the plane whose input begins at `start`.
@@ -187,6 +189,7 @@ class Tile:
         begun: set[int] = set()
         height = (self.rows.tile - 1) * stride + self.rows.reach + 1
         first, lines = ahead
+        import os; lines = lines if os.environ.get("DW_PF", "1") == "1" else 0
         for row in range(height):
             for line in range(row * lines // height, (row + 1) * lines // height):
                 self._prefetch(first + line * LINE)
@@ -219,12 +222,16 @@ class Tile:
                 pixels = source.tap(i, kw) if taps else None
                 for v, kh in taps:
                     tap = kh * kernel_width + kw
-                    weight = splat(tirx.Shuffle([self.weights[tap // LANES]], [tap % LANES]))
                     at = ramp((v % live * len(source.starts) + i) * LANES)
-                    product = pixels * weight
-                    if v in begun or kw:
-                        product = BufferLoad(sums, [at]) + product
-                    e.store(sums, at, product)
+                    total = BufferLoad(sums, [at]) if v in begun or kw else None
+                    weights, lane = self.weights[tap // LANES], tap % LANES
+                    e.store(
+                        sums,
+                        at,
+                        multiply_add(
+                            self.conv, total, pixels, weights, lane, assembly=self.assembly
+                        ),
+                    )
         begun.update(v for v, _ in taps)
 
     def _prefetch(self, index) -> None:
