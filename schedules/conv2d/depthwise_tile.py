@@ -99,6 +99,13 @@ class Row:
         pair = [self._operand(low, phase, stride), self._operand(low + LANES, phase, stride)]
         return self._bind(("ext", place, phase), tirx.Shuffle(pair, lanes))
 
+    def load(self, i: int) -> None:
+        """Loads what most taps of vector number `i` take, ahead of its use."""
+        workload = self.conv.workload
+        central = min(-(-workload.padding[1] // workload.dilation[1]), workload.kw - 1)
+        if i < len(self.starts):
+            self.tap(i, central)
+
     def _places(self) -> list[int]:
         """The vectors of the tile and one beyond on each side."""
         return [self.starts[0] - LANES, *self.starts, self.starts[-1] + LANES]
@@ -217,12 +224,17 @@ class Tile:
     def _add(self, source: Row, sums, taps, begun: set[int], live: int) -> None:
         """Adds one input row to the output rows that it lies under."""
         e, kernel_width = self.conv.e, self.conv.workload.kw
-        for kw in range(kernel_width):
-            for i in range(len(source.starts)):
-                pixels = source.tap(i, kw) if taps else None
+        count = len(source.starts)
+        if not taps:
+            return
+        for step in range(count + kernel_width - 1):
+            source.load(step + 1)
+            for kw in range(max(0, step - count + 1), min(kernel_width, step + 1)):
+                i = step - kw
+                pixels = source.tap(i, kw)
                 for v, kh in taps:
                     tap = kh * kernel_width + kw
-                    at = ramp((v % live * len(source.starts) + i) * LANES)
+                    at = ramp((v % live * count + i) * LANES)
                     total = BufferLoad(sums, [at]) if v in begun or kw else None
                     weights, lane = self.weights[tap // LANES], tap % LANES
                     e.store(

@@ -19,13 +19,13 @@ _VECTOR = f"{F32}x{LANES}"
 # t: q0 to q7, the registers whose lanes can be named; e and f: the halves of one.
 _MULTIPLY = """
 define linkonce_odr <4 x float> @{name}(<4 x float> %pixels, <4 x float> %weights) alwaysinline {{
-  %r = call <4 x float> asm "vmul.f32 $0, $1, ${{2:{half}}}[{lane}]", "=w,w,t"(<4 x float> %pixels, <4 x float> %weights)
+  %r = call <4 x float> asm sideeffect "vmul.f32 $0, $1, ${{2:{half}}}[{lane}]", "=w,w,t"(<4 x float> %pixels, <4 x float> %weights)
   ret <4 x float> %r
 }}
 """
 _MULTIPLY_ADD = """
 define linkonce_odr <4 x float> @{name}(<4 x float> %total, <4 x float> %pixels, <4 x float> %weights) alwaysinline {{
-  %r = call <4 x float> asm "vmla.f32 $0, $2, ${{3:{half}}}[{lane}]", "=w,0,w,t"(<4 x float> %total, <4 x float> %pixels, <4 x float> %weights)
+  %r = call <4 x float> asm sideeffect "vmla.f32 $0, $2, ${{3:{half}}}[{lane}]", "=w,0,w,t"(<4 x float> %total, <4 x float> %pixels, <4 x float> %weights)
   ret <4 x float> %r
 }}
 """
