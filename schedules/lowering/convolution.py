@@ -23,17 +23,14 @@ ANNOTATION = "arm_schedule"
 """Key on the convolution's block; a block annotation is what survives Relax's fusion."""
 
 
-def annotated(
-    output, workload: Conv2dWorkload, schedule: str, config, axes: int = 4
-) -> te.Tensor:
+def annotated(output, workload: Conv2dWorkload, schedule: str, config) -> te.Tensor:
     """The convolution's result as a tensor expression that tells the late pass how to schedule it.
 
     Args:
         output: maps (n, c, y, x) to the value there.
-        axes: 2 for the (N, CO) result of a fully connected layer; `output` maps (n, c) then.
     """
     text = json.dumps({"workload": workload.key, "schedule": schedule, "config": dict(config)})
-    shape = (workload.n, workload.co, workload.oh, workload.ow)[:axes]
+    shape = (workload.n, workload.co, workload.oh, workload.ow)
     return te.compute(shape, output, name="conv2d", attrs={ANNOTATION: text})
 
 

@@ -20,7 +20,9 @@ _BINARY = (
 
 
 class Epilogue:
-    """`out[n, c, h, w] = f(conv[n, c, h, w], other inputs at n, c, h, w)`, or the same on (n, c).
+    """`out[n, c, h, w] = f(conv[n, c, h, w], other inputs at n, c, h, w)`.
+
+    Behind a fully connected layer, a convolution of one pixel, it is `out[n, c]`.
 
     Args:
         store: the statement of the last block, with the block's variables as indices.
@@ -39,7 +41,11 @@ class Epilogue:
         self._conv = conv
         if not any(self.output.same_as(param) for param in params):
             raise NotElementwise("the last block does not write the function's output")
-        if len(self._indices) != len(conv.shape) or not structural_equal(self.output.shape, conv.shape):
+        axes = len(self.output.shape)
+        left_out = [int(extent) for extent in conv.shape[axes:]]
+        if left_out not in ([], [1, 1]) or not all(
+            map(structural_equal, self.output.shape, conv.shape)
+        ):
             raise NotElementwise("the output has another shape than the convolution")
         self.inputs: list = []  # buffers other than the convolution's result
         nothing = tirx.const(0.0, "float32")
@@ -84,6 +90,7 @@ class Epilogue:
     def _read(self, expr, conv_value, load):
         buffer, indices = expr.source, list(expr.indices)
         if buffer.same_as(self._conv):
+            # Without the axes of one element that the output lacks.
             if not all(map(structural_equal, indices, self._indices)):
                 raise NotElementwise("the convolution's result is read out of place")
             return conv_value()
