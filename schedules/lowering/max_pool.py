@@ -47,10 +47,15 @@ class MaxPool:
         return cls(**fields, **pairs)
 
     @property
+    def border(self) -> int:
+        """Where a row of column maxima begins in its buffer: whole vectors behind the padding."""
+        return -(-self.padding[1] // LANES) * LANES
+
+    @property
     def row_size(self) -> int:
-        """Elements of a row of column maxima, with borders; whole vectors, one more at the end."""
-        used = max((self.ow - 1) * self.stride[1] + self.kernel[1], self.padding[1] + self.w)
-        return -(-used // LANES) * LANES + LANES
+        """Elements of a row of column maxima with its borders: whole vectors, some to spare."""
+        reach = (self.ow - 1) * self.stride[1] + self.kernel[1] - self.padding[1]
+        return self.border + (-(-max(reach, self.w) // LANES) + 2) * LANES
 
 
 def pool_of(call: relax.Call) -> MaxPool | None:
@@ -135,54 +140,85 @@ class _Nest:
         return e.body()
 
     def _reduce_columns(self, plane, y, row) -> None:
-        """Writes the maxima of the rows under a row of windows."""
-        e, pool = self._e, self._pool
-        starts = []
-        for i in range(pool.kernel[0]):
-            # A window that reaches beyond the input sees its outermost row twice: no difference.
-            line = y * pool.stride[0] + (i - pool.padding[0])
-            line = tirx.max(tirx.min(line, pool.h - 1), 0)
-            starts.append(e.bind(f"line{i}", (plane * pool.h + line) * pool.w))
-        whole, rest = divmod(pool.w, LANES)
-        with e.loop(whole, "column") as column:
-            self._column_maxima(starts, column * LANES, row, LANES)
-        if whole and rest:
-            self._column_maxima(starts, pool.w - LANES, row, LANES)
-        elif rest:
-            with e.loop(rest, "column") as column:
-                self._column_maxima(starts, column, row, 1)
+        """Writes the maxima of the input rows under a row of windows.
 
-    def _column_maxima(self, starts, column, row, lanes: int) -> None:
+        Rows that the windows above have read, and the first new one, are reduced at once; each
+        further row is added by itself. So memory is read in one stream from the first byte of a
+        plane to the last, which is what a hardware prefetcher follows best.
+        """
+        pool = self._pool
+        lines = [self._line(plane, y, i) for i in range(pool.kernel[0])]
+        together = max(pool.kernel[0] - pool.stride[0], 0) + 1
+        self._add_lines(lines[:together], row, first=True)
+        for line in lines[together:]:
+            self._add_lines([line], row, first=False)
+
+    def _line(self, plane, y, i: int):
+        """Where the `i`-th input row under a row of windows begins."""
+        pool = self._pool
+        number = y * pool.stride[0] + (i - pool.padding[0])
+        # A window that reaches beyond the input sees its outermost row twice: no difference.
+        number = tirx.max(tirx.min(number, pool.h - 1), 0)
+        return self._e.bind(f"line{i}", (plane * pool.h + number) * pool.w)
+
+    def _add_lines(self, lines, row, first: bool) -> None:
+        whole, rest = divmod(self._pool.w, LANES)
+        with self._e.loop(whole, "column") as column:
+            self._add_columns(lines, column * LANES, row, LANES, first)
+        for column in range(whole * LANES, whole * LANES + rest):
+            self._add_columns(lines, column, row, 1, first)
+
+    def _add_columns(self, lines, column, row, lanes: int, first: bool) -> None:
         def index(at):
             return ramp(at) if lanes > 1 else at
 
-        values = [BufferLoad(self._data, [index(start + column)]) for start in starts]
-        at = index(self._pool.padding[1] + column)
+        at = index(self._pool.border + column)
+        values = [BufferLoad(self._data, [index(line + column)]) for line in lines]
+        if not first:
+            values.append(BufferLoad(row, [at]))
         self._e.store(row, at, reduce(_maximum, values))
 
     def _reduce_rows(self, row, x, out) -> None:
         """Stores one tile of outputs from the column maxima."""
-        pool = self._pool
+        pool, step = self._pool, self._pool.stride[1]
+        first = pool.border - pool.padding[1] + x * step
         if self._tile == 1:
-            taps = [BufferLoad(row, [x * pool.stride[1] + tap]) for tap in range(pool.kernel[1])]
+            taps = [BufferLoad(row, [first + tap]) for tap in range(pool.kernel[1])]
             self._e.store(self._output, out, reduce(_maximum, taps))
             return
         for i in range(0, self._tile, LANES):
-            first = (x + i) * pool.stride[1]
-            taps = [_strided(row, first, tap, pool.stride[1]) for tap in range(pool.kernel[1])]
+            taps = [self._strided(row, first, i, tap) for tap in range(pool.kernel[1])]
             self._e.store(self._output, ramp(out + i), reduce(_maximum, taps))
 
+    def _strided(self, row, first, i: int, tap: int):
+        """What `tap` of the windows of outputs `i` to `i + 3` sees: elements `stride` apart."""
+        stride = self._pool.stride[1]
+        if stride == 1:
+            return BufferLoad(row, [ramp(first + i + tap)])
+        if stride == 2:
+            return self._every_second(row, first, i + tap // 2, tap % 2)
+        elements = [BufferLoad(row, [first + (i + n) * stride + tap]) for n in range(LANES)]
+        return tirx.Shuffle(elements, list(range(LANES)))
 
-def _strided(row, first, tap: int, stride: int):
-    """Four elements of `row`, `stride` apart from `first + tap` on."""
-    if stride == 1:
-        return BufferLoad(row, [ramp(first + tap)])
-    if stride == 2:
-        # Pairs are loaded whole and taken apart by the load itself (`ld2`, `vld2`).
-        pairs = BufferLoad(row, [ramp(first + tap // 2 * 2, 2 * LANES)])
-        return tirx.Shuffle([pairs], [2 * lane + tap % 2 for lane in range(LANES)])
-    elements = [BufferLoad(row, [first + tap + lane * stride]) for lane in range(LANES)]
-    return tirx.Shuffle(elements, list(range(LANES)))
+    def _every_second(self, row, first, pair: int, half: int):
+        """Elements number `half` of the pairs from `pair` on.
+
+        Pairs are loaded as whole vectors, which the load itself takes apart (`ld2`, `vld2`).
+        """
+
+        def vector(pair: int):
+            pairs = BufferLoad(row, [ramp(first + 2 * pair, 2 * LANES)])
+            return tirx.Shuffle([pairs], [2 * lane + half for lane in range(LANES)])
+
+        whole, shift = divmod(pair, LANES)
+        low = vector(whole * LANES)
+        if shift == 0:
+            return low
+        behind = (whole + 1) * LANES
+        # Behind the tile a single element is cheaper than a vector, where it is enough.
+        one_more = shift == 1 and behind == self._tile
+        high = splat(BufferLoad(row, [first + 2 * behind + half])) if one_more else vector(behind)
+        return tirx.Shuffle([low, high], list(range(shift, shift + LANES)))
 
 
 def _maximum(a, b):
