@@ -17,15 +17,13 @@ from tvm.tirx import BufferLoad, ForKind
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
-from ..lowering.emit import LANES, ramp, splat, zero
+from ..lowering.emit import LANES, LINE, ramp, splat, zero
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .facts import CORES
 from .packed import PackedConv2d
 
-_LINE = 16  # float32 of a 64-byte cache line, the same on all cores
 _ACCUMULATORS = {"armv7": 8, "aarch64": 16}  # vectors; the rest hold inputs and weights
-_READ, _KEEP, _DATA = 0, 3, 1  # arguments of llvm.prefetch
 
 
 @schedule("dense_pack", version=1)
@@ -115,8 +113,8 @@ class _Product:
         """Adds `count` products, at most four, from index `k` of the sum on."""
         e, width = self._conv.e, self._mr
         weights = e.bind("at", self._tile + k * width)
-        for line in range(0, count * width, _LINE) if self._ahead else ():
-            self._prefetch(weights + line + self._ahead * _LINE)
+        for line in range(0, count * width, LINE) if self._ahead else ():
+            e.prefetch(self._conv.weight, weights + line + self._ahead * LINE)
         inputs = [self._inputs(row, k, count) for row in range(self._rows)]
         for i in range(count):
             for j in range(0, width, LANES):
@@ -133,13 +131,6 @@ class _Product:
             return [splat(BufferLoad(self._conv.data, [at + i])) for i in range(count)]
         quad = BufferLoad(self._conv.data, [ramp(at)])
         return [splat(tirx.Shuffle([quad], [i])) for i in range(LANES)]
-
-    def _prefetch(self, index) -> None:
-        """Asks for a line of weights. It may lie behind the last one: a prefetch never faults."""
-        address = tirx.address_of(BufferLoad(self._conv.weight, [index]))
-        arguments = [tirx.const(value, "int32") for value in (_READ, _KEEP, _DATA)]
-        call = tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments)
-        self._conv.e.emit(tirx.Evaluate(call))
 
 
 def _store(conv: Convolution, image, tile, sums, row: int, mr: int) -> None:

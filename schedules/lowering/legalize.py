@@ -19,6 +19,7 @@ from .targets import core_of
 
 _ATTRIBUTE = "FLegalize"
 _FUSES_ELEMENTWISE = {"op_pattern": 4}  # relax.transform's OpPatternKind kOutEWiseFusable
+_STANDS_ALONE = {"op_pattern": 8}  # kOpaque
 _TVM_LEVEL, _OUR_LEVEL = 10, 11
 
 Legalize = Callable[[relax.BlockBuilder, relax.Call, Core], "relax.Expr | None"]
@@ -195,7 +196,7 @@ def legalize_max_pool2d(
         lambda data: max_pool.compute(data, pool),
         call.args[0],
         primfunc_name_hint="max_pool2d",
-        primfunc_attrs=_FUSES_ELEMENTWISE,
+        primfunc_attrs=_STANDS_ALONE,
     )
 
 

@@ -17,9 +17,11 @@ from tvm import relax, te, tirx
 from tvm.s_tir import Schedule as TensorSchedule
 from tvm.tirx import BufferLoad, ForKind
 
-from .emit import LANES, Emitter, ramp, splat
+from .emit import LANES, LINE, Emitter, ramp, splat
 
 ANNOTATION = "arm_max_pool"
+
+_LINES_AHEAD = 4  # of the newest input row; the best of 4, 8 and 16 on the emulated boards
 
 
 @dataclass(frozen=True)
@@ -147,25 +149,34 @@ class _Nest:
         plane to the last, which is what a hardware prefetcher follows best.
         """
         pool = self._pool
-        lines = [self._line(plane, y, i) for i in range(pool.kernel[0])]
         together = max(pool.kernel[0] - pool.stride[0], 0) + 1
-        self._add_lines(lines[:together], row, first=True)
-        for line in lines[together:]:
-            self._add_lines([line], row, first=False)
+        top = self._e.bind("top", y * pool.stride[0] - pool.padding[0])
+        self._add_lines([self._line(plane, top + i) for i in range(together)], row, first=True)
+        if together < pool.kernel[0]:
+            further = tirx.min(pool.kernel[0], pool.h - top) - together
+            with self._e.loop(tirx.max(further, 0), "further") as i:
+                self._add_lines([self._line(plane, top + together + i)], row, first=False)
 
-    def _line(self, plane, y, i: int):
-        """Where the `i`-th input row under a row of windows begins."""
+    def _line(self, plane, number):
+        """Where input row `number` begins.
+
+        For one outside of the input it is the outermost row, which lies under the window as well:
+        to see it twice makes no difference.
+        """
         pool = self._pool
-        number = y * pool.stride[0] + (i - pool.padding[0])
-        # A window that reaches beyond the input sees its outermost row twice: no difference.
-        number = tirx.max(tirx.min(number, pool.h - 1), 0)
-        return self._e.bind(f"line{i}", (plane * pool.h + number) * pool.w)
+        inside = tirx.max(tirx.min(number, pool.h - 1), 0)
+        return self._e.bind("line", (plane * pool.h + inside) * pool.w)
 
     def _add_lines(self, lines, row, first: bool) -> None:
-        whole, rest = divmod(self._pool.w, LANES)
-        with self._e.loop(whole, "column") as column:
-            self._add_columns(lines, column * LANES, row, LANES, first)
-        for column in range(whole * LANES, whole * LANES + rest):
+        e, width = self._e, self._pool.w
+        # The newest line is the last one; memory behind it is what comes next.
+        with e.loop(width // LINE, "block") as block:
+            e.prefetch(self._data, lines[-1] + (block + _LINES_AHEAD) * LINE)
+            for i in range(0, LINE, LANES):
+                self._add_columns(lines, block * LINE + i, row, LANES, first)
+        for column in range(width // LINE * LINE, width // LANES * LANES, LANES):
+            self._add_columns(lines, column, row, LANES, first)
+        for column in range(width // LANES * LANES, width):
             self._add_columns(lines, column, row, 1, first)
 
     def _add_columns(self, lines, column, row, lanes: int, first: bool) -> None:
