@@ -28,6 +28,11 @@ ODD_WORKLOADS = [
     Conv2dWorkload(2, 5, 13, 27, 5, 3, 3, stride=(2, 2), padding=(1, 1, 1, 1), groups=5),
     Conv2dWorkload(1, 3, 11, 9, 3, 5, 5, padding=(2, 2, 2, 2), groups=3),
     Conv2dWorkload(1, 3, 19, 22, 3, 3, 3, stride=(1, 3), dilation=(2, 1), groups=3),
+    Conv2dWorkload(1, 6, 13, 13, 10, 5, 5, padding=(2, 2, 2, 2), groups=2),  # as in AlexNet
+    Conv2dWorkload(2, 64, 7, 9, 64, 3, 3, padding=(1, 1, 1, 1), groups=32),  # as in ResNeXt
+    Conv2dWorkload(1, 9, 8, 3, 27, 1, 1, groups=3),
+    Conv2dWorkload(1, 5, 9, 11, 10, 3, 2, stride=(2, 1), padding=(0, 1, 1, 0), groups=5),
+    Conv2dWorkload(3, 37, 1, 1, 41, 1, 1),  # a fully connected layer
 ]
 
 
@@ -59,14 +64,15 @@ def workloads(draw) -> Conv2dWorkload:
     size = st.integers(9, 17)
     channels = draw(st.integers(1, 6))
     depthwise = draw(st.booleans())
+    groups = 1 if depthwise else draw(st.integers(1, 3))
     return Conv2dWorkload(
         draw(st.integers(1, 2)),
-        channels,
+        channels * groups,
         draw(size),
         draw(size),
-        channels if depthwise else draw(st.integers(1, 20)),
+        channels if depthwise else draw(st.integers(1, 9)) * groups,
         *kernel,
-        groups=channels if depthwise else 1,
+        groups=channels if depthwise else groups,
         stride=draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
         padding=padding,
         dilation=dilation,
@@ -118,9 +124,3 @@ def test_an_unknown_schedule_suggests_the_closest():
 def test_two_schedules_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two schedules are called conv2d_gemm"):
         schedules.schedule("conv2d_gemm", version=1)(type(schedules.get("conv2d_gemm")))
-
-
-def test_grouped_convolutions_are_left_to_tvm():
-    grouped = Conv2dWorkload(1, 8, 14, 14, 8, 3, 3, padding=(1, 1, 1, 1), groups=2)
-    assert not grouped.is_depthwise
-    assert schedules.find(grouped, host.PORTABLE_CORE) == []
