@@ -82,7 +82,7 @@ class DensePack(PackedConv2d):
         with e.loop(-(-workload.co // mr), "tile", ForKind.PARALLEL) as tile:
             with e.loop(-(-workload.n // rows), "batch") as batch:
                 first = e.bind("first", tirx.min(batch * rows, workload.n - rows))
-                sums = e.alloc("sums", rows * mr, scope="local")
+                sums = e.registers("sums", rows * mr)
                 for i in range(0, rows * mr, LANES):
                     e.store(sums, ramp(i), splat(zero()))
                 _Product(conv, config, tile, first, sums).emit()
