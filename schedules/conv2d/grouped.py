@@ -15,6 +15,7 @@ from tvm import te, tirx
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
+from ..lowering.emit import LANES
 from ..microkernels import kernel, tiles
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
@@ -23,6 +24,8 @@ from .loopnest import Nest
 from .packed import pack_tiles, tap, tiles_shape
 from .padding import pad_compute
 from .pixels import FlatTiling, PixelTiling, RectTiling
+
+_FMA_CYCLES = 8  # of the in-order cores, from one sum to the next in the same register
 
 
 def one_group(workload: Conv2dWorkload) -> Conv2dWorkload:
@@ -67,19 +70,25 @@ class Conv2dGrouped(Schedule):
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         group = one_group(workload)
 
+        in_order = core.pipeline == "in-order"
+        # Where LLVM sees the kernel, it takes the copies of a single small tile out altogether.
+        inlined = (core.isa, core.pipeline) == ("aarch64", "out-of-order")
+
         def cost(config: Config) -> tuple:
             """Work on idle rows and columns, loads beside it, and the copies into panels."""
-            mr, nr = int(config["mr"]), int(config["nr"])
+            mr, nr, block = int(config["mr"]), int(config["nr"]), int(config["block"])
             rows = -(-group.co // mr) * mr
             waste = rows * _tiling(group, config).count * nr / (group.co * group.pixels)
             # Pixels are copied one by one, but for rows of stride 1: four at a time.
             by_vector = config["tile"] == "row" and group.stride[1] == 1 or group.is_pointwise
             copies = (1 if by_vector else 4) / group.co
-            panels = 4 * group.k * (int(config["block"]) * nr + mr)
+            # An in-order core waits for the result of a sum where it has too few others to add to.
+            waits = max(1.0, _FMA_CYCLES * LANES / (mr * nr)) if in_order else 1.0
+            panels = 4 * group.k * (block * nr + mr)
             return (
-                panels > core.l1d_bytes // 2 and int(config["block"]) > 1,
-                waste * (1 + (mr + nr) / (mr * nr) + copies),
-                -int(config["block"]),
+                panels > core.l1d_bytes // 2 and block > 1,
+                waste * ((1 + (mr + nr) / (mr * nr)) * waits + copies),
+                block if inlined else -block,
             )
 
         return min(self.space(workload, core), key=cost)
