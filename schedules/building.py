@@ -11,7 +11,7 @@ from tvm import te, tirx
 from .hardware import Core
 from .knobs import Config
 from .lowering.schedule_pass import schedule_function
-from .registry import get
+from .registry import get, require
 from .workload import Conv2dWorkload
 
 
@@ -29,8 +29,13 @@ def conv2d_module(
 
     Args:
         epilogue: what is fused behind the convolution, in order: "bias", "relu".
+
+    Raises:
+        KeyError: no schedule has that name.
+        ValueError: the schedule does not serve the workload on `core`, or not with this config.
     """
     chosen = get(schedule)
+    require(chosen, workload, core, config)
     data = te.placeholder((workload.n, workload.ci, workload.h, workload.w), name="data")
     weight = te.placeholder(chosen.packed_shape(workload, config), name="weight")
     arguments = [data, weight]

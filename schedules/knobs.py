@@ -55,6 +55,38 @@ class KnobSpace:
             and self.allowed(config)
         )
 
+    def require(self, config: Config, schedule: str) -> None:
+        """Checks a config that was written by hand.
+
+        Raises:
+            ValueError: it is not in the space; names the knob, its value and the legal ones.
+        """
+        for name in (*config, *self.knobs):
+            if name not in self.knobs:
+                legal = ", ".join(self.knobs)
+                raise ValueError(f"{schedule} has no knob {name!r}: its knobs are {legal}")
+            legal = ", ".join(map(str, self.knobs[name]))
+            if name not in config:
+                raise ValueError(f"{schedule} needs the knob {name!r}: its values are {legal}")
+            if config[name] not in self.knobs[name]:
+                value = f"{name}={config[name]!r}"
+                raise ValueError(f"{schedule} takes no {value}: the values of {name} are {legal}")
+        if not self.allowed(config):
+            raise ValueError(f"{schedule} {self._refusal(config)}")
+
+    def _refusal(self, config: Config) -> str:
+        """Says of a config of legal values that do not go together what one of them could be."""
+        for name, values in self.knobs.items():
+            legal = [value for value in values if self.allowed({**config, name: value})]
+            if legal:
+                others = {other: config[other] for other in config if other != name}
+                choices = ", ".join(map(str, legal))
+                return (
+                    f"does not take {name}={config[name]!r} with {others} for this workload and "
+                    f"core: with these, the values of {name} are {choices}"
+                )
+        return f"does not take {dict(config)} for this workload and core: choose one of its space"
+
     def sample(self, rng: _Random, n: int) -> list[dict[str, int | str]]:
         """`n` distinct configs (fewer when the space is smaller), drawn uniformly."""
         chosen = rng.sample(range(len(self)), min(n, len(self)))

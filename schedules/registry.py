@@ -126,3 +126,17 @@ def find(workload: Conv2dWorkload, core: Core) -> list[Schedule]:
     """The schedules that serve `workload` on `core`, the most promising first."""
     fitting = [s for s in map(get, list_schedules()) if s.supports(workload, core)]
     return sorted(fitting, key=lambda s: -s.fitness(workload, core))
+
+
+def require(schedule: Schedule, workload: Conv2dWorkload, core: Core, config: Config) -> None:
+    """Checks what somebody asks for by name.
+
+    Raises:
+        ValueError: `schedule` does not serve `workload` on `core`, or has no such config for it.
+    """
+    if not schedule.supports(workload, core):
+        names = ", ".join(other.name for other in find(workload, core)) or "none"
+        raise ValueError(
+            f"{schedule.name} does not compute {workload.key} on {core.name}; these do: {names}"
+        )
+    schedule.space(workload, core).require(config, schedule.name)

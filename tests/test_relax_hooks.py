@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import host
 import numpy as np
 import pytest
 import tvm
 from tvm import relax
+from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
 import schedules
 from schedules.lowering import legalize, pipeline, schedule_pass
@@ -180,15 +184,48 @@ def test_other_targets_are_untouched_byte_for_byte():
     assert _object_code(module) == without
 
 
-def test_register_is_idempotent_and_unregister_undoes():
+OPERATORS = [override.operator for override in legalize.OVERRIDES]
+
+
+def _hooks() -> dict:
+    """All that `register` changes in TVM."""
+    return {
+        "lowering": PIPELINE_MAP["s_tir"],
+        "arm_cpu": getattr(tvm.topi, "arm_cpu", None),
+        "module": sys.modules.get("tvm.topi.arm_cpu"),
+        **{name: tvm.ir.Op.get(name).get_attr("FLegalize") for name in OPERATORS},
+    }
+
+
+def test_unregister_restores_exactly_what_a_fresh_tvm_has():
+    code = (
+        "import sys, tvm; from tvm import relax;"
+        "from tvm.tirx.compilation_pipeline import PIPELINE_MAP;"
+        f"names = {OPERATORS};"
+        "hooks = lambda: [PIPELINE_MAP['s_tir'], hasattr(tvm.topi, 'arm_cpu'),"
+        " 'tvm.topi.arm_cpu' in sys.modules,"
+        " *(tvm.ir.Op.get(name).get_attr('FLegalize') for name in names)];"
+        "before = hooks();"
+        "import schedules; ours = hooks(); schedules.unregister(); after = hooks();"
+        "same = [a == b or a.same_as(b) for a, b in zip(before, after)];"
+        "assert all(same), same;"
+        "assert not any(a == b for a, b in zip(before, ours))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_register_is_idempotent_and_unregister_may_be_repeated():
+    ours = _hooks()
     schedules.register()
-    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+    assert _hooks() == ours
     with schedules.unregistered():
-        assert not hasattr(tvm.topi, "arm_cpu")
+        theirs = _hooks()
         with schedules.unregistered():
-            pass
-        assert not hasattr(tvm.topi, "arm_cpu")
-    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+            assert _hooks() == theirs
+        assert _hooks() == theirs
+        assert not any(theirs[name] == hook for name, hook in ours.items())
+    assert _hooks().keys() == ours.keys()
+    assert all(_hooks()[name] is not None for name in ours)
 
 
 def test_a_choice_is_used_and_a_foreign_one_is_not():

@@ -34,6 +34,7 @@ class _Override:
     """
 
     def __init__(self, operator: str, legalize: Legalize) -> None:
+        self.operator = operator
         self._op = Op.get(operator)
         self._ours = legalize
         self._tvms: Callable | None = None  # TVM's own while ours is in place
@@ -200,7 +201,7 @@ def legalize_max_pool2d(
     )
 
 
-_OVERRIDES = (
+OVERRIDES = (
     _Override("relax.nn.conv2d", legalize_conv2d),
     _Override("relax.matmul", legalize_matmul),
     _Override("relax.permute_dims", legalize_permute_dims),
@@ -210,16 +211,16 @@ _OVERRIDES = (
 
 def register() -> None:
     """Puts our legalizations above TVM's. Doing it twice changes nothing."""
-    for override in _OVERRIDES:
+    for override in OVERRIDES:
         override.register()
 
 
 def is_registered() -> bool:
     """Whether ours are in place."""
-    return all(override.registered for override in _OVERRIDES)
+    return all(override.registered for override in OVERRIDES)
 
 
 def unregister() -> None:
     """Restores TVM's own legalizations."""
-    for override in _OVERRIDES:
+    for override in OVERRIDES:
         override.unregister()
