@@ -1,10 +1,11 @@
 """`dense_pack`: a fully connected layer, or a 1x1 convolution of one pixel.
 
 Every weight is used once an input row, so the weights' way from memory is what takes the time: they
-are packed as tiles of MR outputs, K rows of MR, and each core reads its tiles from the first byte to
-the last. `streams` cuts a tile's K axis into parts that are read side by side, because a hardware
-prefetcher looks only so far ahead of each stream and stops at the end of a page; `prefetch` asks for
-lines ahead of that. The packing is that of TOPI's `dense_pack` (TVM until 0.19, `topi/x86/dense.py`).
+are packed as tiles of MR outputs, K rows of MR, and each core reads its tiles from the first byte
+to the last. `streams` cuts a tile's K axis into parts that are read side by side, because a
+hardware prefetcher looks only so far ahead of each stream and stops at the end of a page;
+`prefetch` asks for lines ahead of that. The packing is that of TOPI's `dense_pack` (TVM until 0.19,
+`topi/x86/dense.py`).
 """
 
 from __future__ import annotations

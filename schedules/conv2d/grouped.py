@@ -8,6 +8,7 @@ weights of its group. That takes any number of groups, 2 (AlexNet) as well as 32
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from tvm import te, tirx
@@ -80,8 +81,8 @@ class Conv2dGrouped(Schedule):
             rows = -(-group.co // mr) * mr
             waste = rows * _tiling(group, config).count * nr / (group.co * group.pixels)
             # Pixels are copied one by one, but for rows of stride 1: four at a time.
-            by_vector = config["tile"] == "row" and group.stride[1] == 1 or group.is_pointwise
-            copies = (1 if by_vector else 4) / group.co
+            by_rows = config["tile"] == "row" and group.stride[1] == 1
+            copies = (1 if by_rows or group.is_pointwise else 4) / group.co
             # An in-order core waits for the result of a sum where it has too few others to add to.
             waits = max(1.0, _FMA_CYCLES * LANES / (mr * nr)) if in_order else 1.0
             panels = 4 * group.k * (block * nr + mr)
@@ -126,8 +127,8 @@ class Conv2dGrouped(Schedule):
 
         def element(tile, k, row):
             channel = tile % count * mr + row
-            place = tap(group, k)
-            value = weight[(tile // count * group.co + channel, *place)]
+            ci, kh, kw = tap(group, k)
+            value = weight[tile // count * group.co + channel, ci, kh, kw]
             return tirx.if_then_else(channel < group.co, value, tirx.const(0.0, weight.dtype))
 
         return te.compute(self.packed_shape(workload, config), element, name="pack_weight")
@@ -145,18 +146,21 @@ class Conv2dGrouped(Schedule):
             row = y * workload.stride[0] + kh * workload.dilation[0]
             column = x * workload.stride[1] + kw * workload.dilation[1]
             pixel = padded[n, number * group.ci + ci, row, column]
-            return te.sum(
-                pixel * weight[number * count + channel // mr, k, channel % mr], axis=k
-            )
+            return te.sum(pixel * weight[number * count + channel // mr, k, channel % mr], axis=k)
 
         return annotated(output, workload, self.name, config)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         group = one_group(conv.workload)
         micro_kernel = kernel(core, int(config["mr"]), int(config["nr"]))
-        _GroupNest(
-            _Groups(conv, group), micro_kernel, _tiling(group, config), int(config["block"])
-        ).emit_over_pixels()
+        nest = _GroupNest(
+            cast(Convolution, _Groups(conv, group)),
+            micro_kernel,
+            _tiling(group, config),
+            block=int(config["block"]),
+            groups=conv.workload.groups,
+        )
+        nest.emit_over_pixels()
 
 
 def _tiling(group: Conv2dWorkload, config: Config) -> PixelTiling:
@@ -182,7 +186,9 @@ class _Groups:
         )
 
 
+@dataclass(frozen=True)
 class _GroupNest(Nest):
+    groups: int = 1
+
     def weight_tile(self, image, channel_tile):
-        groups = self.conv.conv.workload.groups
-        return tirx.floormod(image, groups) * self.channel_tiles + channel_tile
+        return tirx.floormod(image, self.groups) * self.channel_tiles + channel_tile

@@ -48,7 +48,8 @@ class PackedConv2d(Schedule):
 
         def element(tile, k, row):
             channel = tile * shape[2] + row
-            value = weight[(channel, *tap(workload, k))]
+            ci, kh, kw = tap(workload, k)
+            value = weight[channel, ci, kh, kw]
             return tirx.if_then_else(channel < workload.co, value, tirx.const(0.0, weight.dtype))
 
         return te.compute(shape, element, name="pack_weight")

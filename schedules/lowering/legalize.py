@@ -125,10 +125,11 @@ def legalize_matmul(builder: relax.BlockBuilder, call: relax.Call, core: Core) -
     data, weight = call.args[0], _constant(builder, call.args[1])
     if weight is None or any(str(each.ty.dtype) != "float32" for each in (data, weight, call)):
         return None
-    rows, matrix = _sizes(data.ty.shape), weight.value.numpy()
-    if rows is None or len(rows) != 2 or matrix.ndim != 2 or min(*rows, *matrix.shape) < 1:
+    sizes, matrix = _sizes(data.ty.shape), weight.value.numpy()
+    if sizes is None or len(sizes) != 2 or matrix.ndim != 2 or min(*sizes, *matrix.shape) < 1:
         return None
-    workload = Conv2dWorkload(*rows, 1, 1, matrix.shape[1], 1, 1)
+    rows, k = sizes
+    workload = Conv2dWorkload(rows, k, 1, 1, matrix.shape[1], 1, 1)
     choice = choose(workload, core)
     if choice is None:
         return None

@@ -45,8 +45,9 @@ class MaxPool:
     def from_json(cls, text: str) -> MaxPool:
         """The pooling whose fields `json.dumps(asdict(pool))` wrote."""
         fields = json.loads(text)
-        pairs = {name: tuple(fields.pop(name)) for name in ("kernel", "stride", "padding")}
-        return cls(**fields, **pairs)
+        for name in ("kernel", "stride", "padding"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
 
     @property
     def border(self) -> int:

@@ -38,7 +38,6 @@ def register() -> None:
     if _NAME in sys.modules:
         return
     module = types.ModuleType(_NAME, __doc__)
-    module.schedule_function = schedule_function
     for name in list_schedules():
         for prefix, make in (("", _compute), ("schedule_", _schedule), ("pack_", _pack)):
             function = make(get(name))
@@ -76,14 +75,20 @@ def _compute(schedule: Schedule) -> Callable:
             ValueError: the schedule does not serve this, or has no such config.
         """
         workload = _workload(data, kernel, strides, padding, dilation, groups)
-        core = _current_core()
-        if cfg is None and schedule.supports(workload, core):
-            cfg = schedule.default(workload, core)
-        require(schedule, workload, core, cfg or {})
-        packed = te.placeholder(schedule.packed_shape(workload, cfg), name="packed_kernel")
-        return schedule.compute(data, packed, workload, cfg)
+        config = _config(schedule, workload, cfg)
+        packed = te.placeholder(schedule.packed_shape(workload, config), name="packed_kernel")
+        return schedule.compute(data, packed, workload, config)
 
     return compute
+
+
+def _config(schedule: Schedule, workload: Conv2dWorkload, cfg: Config | None) -> Config:
+    """`cfg`, checked, or the hand-picked one."""
+    core = _current_core()
+    if cfg is None and schedule.supports(workload, core):
+        return schedule.default(workload, core)
+    require(schedule, workload, core, cfg or {})
+    return cfg or {}
 
 
 def _schedule(schedule: Schedule) -> Callable:
@@ -132,16 +137,19 @@ def _current_core() -> Core:
 
 
 def _workload(data, kernel, strides, padding, dilation, groups: int) -> Conv2dWorkload:
-    def pair(value: _Pair) -> tuple[int, ...]:
-        return (int(value),) * 2 if isinstance(value, int) else tuple(map(int, value))
+    def pair(value: _Pair) -> tuple[int, int]:
+        first, second = (value, value) if isinstance(value, int) else value
+        return int(first), int(second)
 
-    sides = pair(padding)
+    if isinstance(padding, int) or len(padding) == 2:
+        padding = pair(padding) * 2
+    top, left, bottom, right = map(int, padding)
     n, ci, h, w = (int(extent) for extent in data.shape)
     co, _, kh, kw = (int(extent) for extent in kernel.shape)
     return Conv2dWorkload(
         *(n, ci, h, w, co, kh, kw),
         stride=pair(strides),
-        padding=sides * 2 if len(sides) == 2 else sides,
+        padding=(top, left, bottom, right),
         dilation=pair(dilation),
         groups=groups,
         dtype=str(data.dtype),
