@@ -158,6 +158,53 @@ def test_what_stands_behind_a_convolution(host_is_arm, name, pipeline):
     host.assert_close(_run(_network(body), data, pipeline=pipeline), exact)
 
 
+def _batch_norm(builder, conv):
+    """In Relax's inference form, and in float64: 12 channels, then a ReLU6."""
+    scale, shift, mean, variance = (
+        np.random.default_rng(seed).uniform(0.5, 2, 12).astype(np.float32) for seed in range(4)
+    )
+    norm = relax.op.nn.batch_norm(
+        conv, *map(relax.const, (scale, shift, mean, variance)), axis=1, training=False
+    )
+    value = builder.emit(relax.TupleGetItem(builder.emit(norm), 0))
+
+    def exact(y):
+        scale64, shift64, mean64, variance64 = (
+            each.astype(np.float64).reshape(12, 1, 1) for each in (scale, shift, mean, variance)
+        )
+        return np.clip((y - mean64) / np.sqrt(variance64 + 1e-5) * scale64 + shift64, 0, 6)
+
+    return builder.emit(relax.op.clip(value, 0, 6)), exact
+
+
+def test_a_batch_norm_is_folded_and_fused(host_is_arm, caplog):
+    functions = []
+
+    def body(builder, data, conv):
+        output, exact = _batch_norm(builder, conv)
+        functions.append(exact)
+        return output
+
+    module = relax.transform.DecomposeOpsForInference()(_network(body))
+    with host.TARGET:
+        lowered = schedules.pipeline(host.TARGET)(module)
+    names = [each.name_hint for each in lowered.get_global_vars() if each.name_hint != "main"]
+    assert len(names) == 1, names
+    exact = functions[0](reference.conv2d(_inputs(), _weight(), padding=(1, 1, 1, 1)))
+    host.assert_close(_run(module, _inputs()), exact)
+    assert not caplog.records, "it did not keep its plain loops"
+
+
+@pytest.mark.parametrize("name", [name for name in EPILOGUES if name != "transposed"])
+def test_an_epilogue_costs_no_kernel_of_its_own(host_is_arm, name):
+    with host.TARGET:
+        lowered = schedules.pipeline(host.TARGET)(_network(EPILOGUES[name][0]))
+    names = [each.name_hint for each in lowered.get_global_vars() if each.name_hint != "main"]
+    # The residual case also makes its second operand, from the input.
+    assert sum("conv2d" in each for each in names) == 1
+    assert all("conv2d" in each or "concat" in each or "slice" in each for each in names), names
+
+
 def test_weights_that_are_inputs_are_packed_at_run_time(host_is_arm):
     module = _network(EPILOGUES["none"][0], weight_is_input=True)
     data = _inputs()

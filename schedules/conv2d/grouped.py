@@ -43,7 +43,9 @@ def one_group(workload: Conv2dWorkload) -> Conv2dWorkload:
 @schedule("conv2d_grouped", version=1)
 class Conv2dGrouped(Schedule):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
-        return workload.groups > 1 and workload.dtype == "float32"
+        # Wherever `depthwise_conv2d` serves it is the better choice: it packs nothing.
+        depthwise = workload.is_depthwise and workload.ow >= LANES
+        return workload.groups > 1 and not depthwise and workload.dtype == "float32"
 
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
         group = one_group(workload)
@@ -95,7 +97,7 @@ class Conv2dGrouped(Schedule):
         return min(self.space(workload, core), key=cost)
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
-        return 0.5  # below the depthwise schedule, which has no packing
+        return 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         group, nr = one_group(workload), int(config["nr"])
