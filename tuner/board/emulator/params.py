@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def text(board: hardware.Board, threads: int | None = None) -> str:
     lines |= {key: str(value) for key, value in _board_figures(board, threads).items()}
     lines |= _instruction_lines(board.core)
     return "".join(f"{key} {value}\n" for key, value in lines.items())
+
+
+def digest(board: hardware.Board) -> str:
+    """Eight hexadecimal digits that change with any figure of the board or its core.
+
+    Comments, titles and sources of the tables do not count, and neither do threads.
+    """
+    return hashlib.sha256(text(board).encode()).hexdigest()[:8]
 
 
 def _core_figures(core: hardware.Core) -> dict[str, int]:
