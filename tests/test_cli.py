@@ -10,6 +10,7 @@ import pytest
 
 from schedules import hardware
 from tuner import cli
+from tuner.board import toolchain
 from tuner.records import Log
 
 
@@ -138,6 +139,32 @@ def test_no_qemu(capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("TVM_ARM_QEMU_DIR", raising=False)
     command = ["squeezenet", "--target", "cortex-a17", "--log", str(tmp_path / "log.jsonl")]
     _assert_refused(_run(capsys, *command), "apt-get install")
+
+
+@pytest.mark.parametrize("target, isa", [("cortex-a17", "armv7"), ("rpi4", "aarch64")])
+def test_no_compiler(capsys, monkeypatch, tmp_path, target, isa):
+    for name in ("qemu-arm", "qemu-aarch64"):  # so that it is not QEMU that is missed first
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(f"TVM_ARM_CXX_{isa.upper()}", raising=False)
+    monkeypatch.setattr(toolchain, "_zig", lambda: None)
+    toolchain.find.cache_clear()
+    command = ["squeezenet", "--target", target, "--log", str(tmp_path / "log.jsonl")]
+    _assert_refused(_run(capsys, *command), f"no C++ compiler for {isa}", "apt-get install g++-")
+    code, out, _ = _run(capsys, "doctor", "--target", target)
+    assert code == 2
+    assert out.splitlines()[-1].startswith("FAIL  ARM compiler: ")
+    toolchain.find.cache_clear()
+
+
+def test_doctor_of_an_unreachable_board(capsys):
+    port = str(_unused_port())
+    code, out, _ = _run(capsys, "doctor", "--target", "rpi4", "--host", "127.0.0.1", "--port", port)
+    assert code == 2
+    last = out.splitlines()[-1]
+    assert last.startswith(f"FAIL  RPC answers: no board answers at 127.0.0.1:{port}")
+    assert "tuner serve" in last
 
 
 def test_doctor_names_the_step_that_fails(capsys, monkeypatch, tmp_path):

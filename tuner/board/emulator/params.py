@@ -35,6 +35,11 @@ def digest(board: hardware.Board) -> str:
     return hashlib.sha256(text(board).encode()).hexdigest()[:8]
 
 
+def dram_cycles(board: hardware.Board) -> int:
+    """Core cycles until a line comes from memory."""
+    return round(board.figures["dram_ns"].value * board.clock_hz / 1e9)
+
+
 def _core_figures(core: hardware.Core) -> dict[str, int]:
     figures = {name: figure.value for name, figure in core.figures.items()}
     names = (
@@ -66,7 +71,7 @@ def _board_figures(board: hardware.Board, threads: int | None) -> dict[str, int]
         "l2_bytes": figures["l2_bytes"],
         "l2_ways": figures["l2_ways"],
         "l2_cycles": figures["l2_cycles"],
-        "dram_cycles": round(figures["dram_ns"] * clock_hz / 1e9),
+        "dram_cycles": dram_cycles(board),
         "dram_line_cycles": round(line_bytes * clock_hz / (figures["dram_mb_per_s"] * 1e6)),
         "fork_join_cycles": round(figures["fork_join_ns"] * clock_hz / 1e9),
     }
