@@ -84,8 +84,8 @@ def test_the_model_agrees_with_its_tables(name, capsys):
         elif row["group"] == "chase":  # a small part of the ring is a level nearer
             most = 1.05 * row["table"] + 2 + tlb + (walk if "DRAM" in row["name"] else 0)
             assert 0.95 * row["table"] <= row["measured"] <= most, row
-        else:  # writes end in L2; a read cannot do better than the bus
-            assert row["measured"] == pytest.approx(row["table"], rel=0.35), row
+        else:  # no prefetcher hides all of a small core's latency; the last writes end in L2
+            assert 0.5 * row["table"] <= row["measured"] <= 1.15 * row["table"], row
     assert {row["group"] for row in rows} == {"instruction", "chase", "stream"}
     assert run(capsys, "--board", name, "--json")[1] == out
 

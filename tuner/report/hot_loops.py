@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ _EVENTS = {
     "undecoded": "runs of instructions whose timing the model does not know, taken for one cycle",
 }
 
+
+# Floating-point arithmetic of A64, and of A32.
+_ARITHMETIC = re.compile(r"f(ml|madd|mul|add|sub|max)|v(fma|mla|mls|mul|add|sub|max)\w*\.f")
 
 # A longer block is shown by its ends and by the instructions that were delayed.
 _LONG = 48
@@ -66,8 +70,9 @@ class TimedLoop:
     @property
     def heat(self) -> tuple[int, float]:
         """Orders loops by how much time they are likely to take."""
-        # What computes is nested deepest; depth of code that only moves addresses tells little.
-        return (self.code.depth if self.limits.arithmetic else 0, self.limits.arithmetic)
+        # What computes is nested deepest; the depth of other code tells little.
+        count = sum(bool(_ARITHMETIC.match(line)) for line in self.code.lines)
+        return (self.code.depth if count else 0, count / len(self.code.lines))
 
 
 def print_static_loops(
@@ -85,7 +90,7 @@ def print_static_loops(
         lines += _listing(known, whole)
     lines += [
         "",
-        "Those with vector arithmetic come first, the most deeply nested of them before others. "
+        "Those with floating-point arithmetic come first, the most deeply nested before others. "
         "Branches within a loop are taken as not taken. Caches are not part of it: give the "
         "--shape of each argument to run the library and see what they cost.",
     ]
