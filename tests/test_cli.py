@@ -10,7 +10,8 @@ import pytest
 
 from schedules import hardware
 from tuner import cli
-from tuner.board import toolchain
+from tuner.board import launch, toolchain
+from tuner.errors import UserError
 from tuner.records import Log
 
 
@@ -111,6 +112,17 @@ def test_a_port_that_is_taken(capsys):
     last = err.splitlines()[-1]
     assert code == 2
     assert last.startswith("error: ") and str(port) in last and "--port" in last
+
+
+@pytest.mark.parametrize("host, warns", [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_serve_warns_where_others_can_reach_it(capsys, monkeypatch, host, warns):
+    def refuse(*_, **__):
+        raise UserError("made up", "")
+
+    monkeypatch.setattr(launch, "EmulatedBoard", refuse)
+    code, _, err = _run(capsys, "serve", "rk3288", "--host", host)
+    assert code == 2
+    assert ("RPC runs any code it is sent" in err) == warns
 
 
 @pytest.mark.parametrize("content", ["no record\n", '{"v": 99, "workload": "x"}\n'])

@@ -17,6 +17,7 @@ from tuner.board import runtime_sources, toolchain
 from tuner.board.objects import ObjectCache, Unit, run_compiler
 from tuner.errors import UserError
 
+_KEEP_S = 30 * 24 * 3600
 _HERE = Path(__file__).parent
 _SERVER = _HERE / "server"
 _EMULATOR = _HERE / "emulator"
@@ -35,7 +36,6 @@ _OWN_FLAGS = (*_COMMON_FLAGS, "-Wall", "-Wextra")
 _LINK_FLAGS = ("-static", "-s", "-Wl,--gc-sections", "-lpthread")
 # Integer arithmetic only, and no -march=native: cycles must not depend on the host.
 _PLUGIN_FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
-_KEEP_S = 30 * 24 * 3600
 
 
 def cache_folder() -> Path:

@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 _SOURCES = (
     *("static_model", "parameters", "timing", "inorder", "outoforder", "pipeline", "counters"),
     *("memory", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
-    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector", "limits"),
+    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector", "limits", "static_limits"),
 )
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
 _HALF = 128  # iterations timed of a loop that does not settle: static_model.h
@@ -103,6 +103,7 @@ class CoreModel:
         result = _Limits()
         with CoreModel._lock:
             self._load()
+            CoreModel._loaded = None  # static_limits.h
             text = "\n".join(lines).encode()
             if not self._native.static_limits(int(self._is_a64), text, ctypes.byref(result)):
                 raise ValueError("a loop without instructions")

@@ -64,34 +64,13 @@ static void run_until_settled(const struct block *block, struct static_result *r
   result->cycles = clocks[MAX_ITERATIONS - 1] - clocks[MAX_ITERATIONS / 2 - 1];
 }
 
-/* The caller frees its instructions. */
-static struct block decode_block(int is_a64, const char *lines, struct static_result *result) {
-  struct block block;
-  memset(&block, 0, sizeof block);
-  block.has_branch = 1;
-  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
-  decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, &block, result);
-  return block;
-}
-
 int static_loop(int is_a64, const char *lines, struct static_result *result) {
   memset(result, 0, sizeof *result);
-  struct block block = decode_block(is_a64, lines, result);
+  struct block block;
+  memset(&block, 0, sizeof block);
+  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
+  decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, &block, result);
   if (block.count) run_until_settled(&block, result);
   free(block.instructions);
   return block.count > 0;
-}
-
-int static_limits(int is_a64, const char *lines, struct limits *limits) {
-  struct static_result unused = {0};
-  struct block block = decode_block(is_a64, lines, &unused);
-  if (block.count) *limits = limits_of(&block);
-  free(block.instructions);
-  pipeline->select(core);
-  return block.count > 0;
-}
-
-int static_knows(int is_a64, const char *line) {
-  struct instruction decoded;
-  return decode(is_a64 ? ISA_A64 : ISA_A32, line, &decoded);
 }

@@ -6,8 +6,6 @@
 
 #include <stdint.h>
 
-#include "limits.h"
-
 struct static_result {
   int64_t cycles;     /* of `iterations` iterations, after which the pipeline's state is the same */
   int64_t iterations; /* 0: it did not settle within MAX_ITERATIONS; cycles are of the last half */
@@ -19,11 +17,5 @@ int static_load(const char *parameter_path);
 
 /* Lines of disassembly, the last one a branch back to the first; 0 if there are none. */
 int static_loop(int is_a64, const char *lines, struct static_result *result);
-
-/* What the same loop could do at best; some milliseconds. */
-int static_limits(int is_a64, const char *lines, struct limits *limits);
-
-/* Whether the model knows the timing of an instruction. */
-int static_knows(int is_a64, const char *line);
 
 #endif
