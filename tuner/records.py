@@ -1,5 +1,6 @@
 """The log: one JSON object a line, only ever appended to, safe against a kill at any byte.
 
+Most lines are trials; a line with `"kind": "run"` is about a whole run of the tuner (`tuner.runs`).
 A line is written with one `write`, then fsync. What a kill can leave is one torn line at the end:
 it is ignored when read, and the next writer starts on a new line. docs/tune.md has the format.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +18,9 @@ from typing import Any, BinaryIO
 import filelock
 
 from tuner.errors import UserError
+from tuner.runs import KIND, Run
 
-VERSION = 1
+VERSION = 2
 # Every record begins so, which tells a torn line from a file that is no log.
 _START = b'{"v": '
 # What was measured with the convolution before records said it.
@@ -138,27 +140,34 @@ def trial_key(
 
 
 def read(path: Path) -> list[Record]:
-    """Return the records of the log at `path`, in order; torn lines are left out.
+    """Return the trials in the log at `path`, in order; torn lines are left out.
 
     Raises:
         UserError: the file cannot be read, is no log, or is of a newer version.
     """
+    return [entry for entry in _entries(path) if isinstance(entry, Record)]
+
+
+def read_runs(path: Path) -> list[Run]:
+    """Return what the log at `path` says of whole runs, in order; raises as `read` does."""
+    return [entry for entry in _entries(path) if isinstance(entry, Run)]
+
+
+def _entries(path: Path) -> Iterator[Record | Run]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
             f"cannot read the log {path}: {error.strerror}", "name another file with --log"
         ) from error
-    records = []
     for number, line in enumerate(content.splitlines(), start=1):
-        record = _parse(path, number, line)
-        if record is not None:
-            records.append(record)
-    return records
+        entry = _parse(path, number, line)
+        if entry is not None:
+            yield entry
 
 
-def _parse(path: Path, number: int, line: bytes) -> Record | None:
-    """Return the record on one line, or None for an empty or torn line."""
+def _parse(path: Path, number: int, line: bytes) -> Record | Run | None:
+    """Return what is on one line, or None for an empty or torn line."""
     if not line:
         return None
     not_a_log = UserError(
@@ -178,8 +187,9 @@ def _parse(path: Path, number: int, line: bytes) -> Record | None:
             f"(format {document['v']}, this one reads up to {VERSION})",
             "upgrade with `git pull && pip install -e .`, or name another file with --log",
         )
+    is_run = document.pop("kind", None) == KIND
     try:
-        return Record.from_json(document)
+        return Run.from_json(document) if is_run else Record.from_json(document)
     except (KeyError, TypeError):
         raise not_a_log from None
 
@@ -194,6 +204,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, Record] = {}
+        self._runs: list[Run] = []
         self._lock = filelock.FileLock(f"{path}.lock")
         self._file: BinaryIO | None = None
 
@@ -213,7 +224,7 @@ class Log:
             self._lock.release()
             raise _cannot_write(self.path, error) from error
         try:
-            self._remember(read(self.path))
+            self._remember(_entries(self.path))
             self._end_torn_line()
         except UserError:
             self.__exit__()
@@ -237,8 +248,33 @@ class Log:
         self._write(record.to_json().encode() + b"\n")
         self._remember([record])
 
-    def _remember(self, records: Iterable[Record]) -> None:
-        self._known.update({record.key: record for record in records})
+    @property
+    def networks(self) -> set[str]:
+        """The networks it has trials of; those of old logs may not say."""
+        return {record.network for record in self._known.values() if record.network}
+
+    def append_run(self, run: Run) -> None:
+        """Write `run`, unless the log says the same already."""
+        if not any(run.says_the_same_as(known) for known in self._runs):
+            line = json.dumps({"v": VERSION, **run.to_json()}, allow_nan=False)
+            self._write(line.encode() + b"\n")
+            self._remember([run])
+
+    def find_all(self, workload: str, epilogue: Sequence[str], fingerprint: str) -> list[Record]:
+        """Return all trials of a workload on the board of this fingerprint."""
+        place = (workload, tuple(epilogue), fingerprint)
+        return [
+            record
+            for record in self._known.values()
+            if (record.workload, record.epilogue, record.board["fingerprint"]) == place
+        ]
+
+    def _remember(self, entries: Iterable[Record | Run]) -> None:
+        for entry in entries:
+            if isinstance(entry, Run):
+                self._runs.append(entry)
+            else:
+                self._known[entry.key] = entry
 
     def _end_torn_line(self) -> None:
         size = self.path.stat().st_size
