@@ -18,6 +18,7 @@ setup(
     package_data={
         "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.report": ["*.css"],
         "benchmarks": ["*.csv"],
     },
     install_requires=[

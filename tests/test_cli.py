@@ -171,7 +171,7 @@ def test_ctrl_c_prints_the_command_that_continues(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tuner.cli.tune.resolve_board", interrupt)
+    monkeypatch.setattr("tuner.cli.job.resolve_board", interrupt)
     monkeypatch.setattr("sys.argv", ["tuner", "squeezenet", "--target", "cortex-a17"])
     code, _, err = _run(capsys, "squeezenet", "--target", "cortex-a17")
     assert code == 130

@@ -78,7 +78,7 @@ def test_a_sum_that_lacks_layers_says_so(searches):
 def test_progress_compares_with_the_hand_picked_config_whatever_ends_first():
     search, other = _search("one", 4), _search("two", 8)
     hand_picked = _record(search, 2e-3)
-    progress = Progress(4, is_shown=False, is_terminal=False)
+    progress = Progress(4, None, is_shown=False, is_terminal=False)
     # As when both run at the same time and the slower one was started first.
     for record in (_record(search, 1e-3, another=1), hand_picked):
         progress.on_record(search, record, is_new=True)

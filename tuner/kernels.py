@@ -74,9 +74,7 @@ def measure(
     )
 
 
-def _time(
-    library: tvm.runtime.Module, device: tvm.runtime.Device, kernel: KernelCall
-) -> float:
+def _time(library: tvm.runtime.Module, device: tvm.runtime.Device, kernel: KernelCall) -> float:
     rng = np.random.default_rng(0)
     tensors = [
         tvm.runtime.tensor(rng.standard_normal(shape).astype(dtype), device=device)

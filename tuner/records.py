@@ -249,9 +249,14 @@ class Log:
         self._remember([record])
 
     @property
+    def trials(self) -> list[Record]:
+        """What it knows, in order."""
+        return list(self._known.values())
+
+    @property
     def networks(self) -> set[str]:
         """The networks it has trials of; those of old logs may not say."""
-        return {record.network for record in self._known.values() if record.network}
+        return {record.network for record in self.trials if record.network}
 
     def append_run(self, run: Run) -> None:
         """Write `run`, unless the log says the same already."""
@@ -265,7 +270,7 @@ class Log:
         place = (workload, tuple(epilogue), fingerprint)
         return [
             record
-            for record in self._known.values()
+            for record in self.trials
             if (record.workload, record.epilogue, record.board["fingerprint"]) == place
         ]
 

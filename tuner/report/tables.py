@@ -1,4 +1,4 @@
-"""Terminal tables: the plan before, the layers and the network after."""
+"""Terminal tables of the result: the layers and the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tuner.tune import TaskSearch
 
 _PLAIN_WIDTH = 100
 # Result -> its row in the network's table.
-_ROW_TITLES = {
+ROW_TITLES = {
     "tvm_default": "TVM's default build",
     "hand_picked": "hand-picked configs",
     "tuned": "tuned",
@@ -29,36 +29,6 @@ def make_console(stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     return console
-
-
-def print_plan(console: Console, title: str, searches: Sequence[TaskSearch]) -> None:
-    """Show what is going to be tuned."""
-    total_macs = sum(s.task.macs for s in searches)
-    table = make_table(f"Plan: {title}")
-    for column in ("first layer", "convolution"):
-        table.add_column(column)
-    for column in ("count", "MMAC", "of all", "candidates"):
-        table.add_column(column, justify="right")
-    for search in searches:
-        task = search.task
-        table.add_row(
-            task.layers[0],
-            task.workload.describe(),
-            str(task.count),
-            f"{task.macs / 1e6:.1f}",
-            f"{task.macs / total_macs:.0%}",
-            str(len(search.space)),
-        )
-    console.print(table)
-    layers = sum(s.task.count for s in searches)
-    schedules = {name for s in searches for name in s.space.schedules}
-    epilogues = {" + ".join(s.task.epilogue) or "nothing" for s in searches}
-    for line in (
-        f"{layers} convolutions, {len(searches)} distinct, {total_macs / 1e6:.1f} MMAC",
-        f"in the same kernel: {' or '.join(sorted(epilogues))}",
-        f"schedules that compete: {', '.join(sorted(schedules))}",
-    ):
-        console.print(line, highlight=False)
 
 
 def print_layers(
@@ -129,7 +99,7 @@ def print_network(
     for column in ("cycles", "time", "speedup", "error"):
         table.add_column(column, justify="right")
     slowest_s = runs["tvm_default"].cost_s
-    for name, row_title in _ROW_TITLES.items():
+    for name, row_title in ROW_TITLES.items():
         run = runs[name]
         table.add_row(
             row_title,
