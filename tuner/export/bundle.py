@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -68,7 +69,8 @@ def _move(built: Path, folder: Path) -> None:
             path.replace(folder / name)
     except OSError as error:
         for path in unfinished:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         raise _cannot_write(folder, error) from error
 
 
