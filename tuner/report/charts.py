@@ -108,7 +108,7 @@ def roofline(result: Result) -> str:
     drawing.path([(x(ridge), y(peak)), (x(x.high), y(peak))], "roof")
     drawing.text(x(x.high), y(peak) - 8, f"peak {peak / 1e9:.1f} GFLOP/s", "roof-name", "end")
     drawing.text(
-        x(start) + 8, y(start * bandwidth) - 16, f"memory {bandwidth / 1e9:.1f} GB/s", "roof-name"
+        x(start) + 34, y(start * bandwidth) + 8, f"memory {bandwidth / 1e9:.1f} GB/s", "roof-name"
     )
     places: list[tuple[float, float]] = []
     labels: list[tuple[float, float]] = []

@@ -20,7 +20,7 @@ _KERNEL_KINDS = {
     "conv": "convolutions, with what is fused into them",
     "pool": "pooling",
     "other": "other operators",
-    "rest": "between them",
+    "rest": "calls between them, cache effects",
 }
 
 
@@ -132,7 +132,7 @@ def shares(result: Result) -> str:
     by_kind["rest"] = max(0.0, whole_s - sum_s)
     parts = [(title, by_kind[kind], kind) for kind, title in _KERNEL_KINDS.items() if by_kind[kind]]
     legend = "".join(
-        f'<i class="{kind}"></i>{escape(name)} {seconds / max(whole_s, sum_s):.0%}'
+        f'<span><i class="{kind}"></i>{escape(name)} {seconds / max(whole_s, sum_s):.1%}</span>'
         for name, seconds, kind in parts
     )
     longest_s = max(kernel.cost_s * kernel.count for kernel in kernels)
