@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from tuner.report import charts
 from tuner.report.results import LayerResult, Result
+from tuner.report.shares import BETWEEN, CONVOLUTION, OTHER, POOLING, kind, time_by_kind
 from tuner.report.tables import ROW_TITLES
 from tuner.report.units import format_cycles, format_time
-from tuner.runs import Kernel
 
 _KEY = (
-    '<p class="legend muted"><i class="before"></i>hand-picked config<i class="after"></i>tuned</p>'
+    '<p class="legend muted"><span><i class="before"></i>hand-picked config</span>'
+    '<span><i class="after"></i>tuned</span></p>'
 )
-_KERNEL_KINDS = {
-    "conv": "convolutions, with what is fused into them",
-    "pool": "pooling",
-    "other": "other operators",
-    "rest": "calls between them, cache effects",
-}
+_STYLES = {CONVOLUTION: "conv", POOLING: "pool", OTHER: "other", BETWEEN: "rest"}
 
 
 def head(log_name: str, result: Result) -> str:
@@ -125,15 +121,12 @@ def shares(result: Result) -> str:
     if not kernels or not result.builds:
         return ""
     whole_s = result.builds["tuned"]["cost_s"]
-    sum_s = sum(kernel.cost_s * kernel.count for kernel in kernels)
-    by_kind: dict[str, float] = defaultdict(float)
-    for kernel in kernels:
-        by_kind[_kind(kernel)] += kernel.cost_s * kernel.count
-    by_kind["rest"] = max(0.0, whole_s - sum_s)
-    parts = [(title, by_kind[kind], kind) for kind, title in _KERNEL_KINDS.items() if by_kind[kind]]
+    by_kind = time_by_kind(kernels, whole_s)
+    parts = [(name, cost_s, _STYLES[name]) for name, cost_s in by_kind.items() if cost_s > 0]
+    total_s = sum(cost_s for _, cost_s, _ in parts)
     legend = "".join(
-        f'<span><i class="{kind}"></i>{escape(name)} {seconds / max(whole_s, sum_s):.1%}</span>'
-        for name, seconds, kind in parts
+        f'<span><i class="{style}"></i>{name} {cost_s / total_s:.1%}</span>'
+        for name, cost_s, style in parts
     )
     longest_s = max(kernel.cost_s * kernel.count for kernel in kernels)
     rows = [
@@ -143,7 +136,7 @@ def shares(result: Result) -> str:
             str(kernel.count),
             format_time(kernel.cost_s * kernel.count),
             f"{kernel.cost_s * kernel.count / whole_s:.1%}",
-            _bar(kernel.cost_s * kernel.count / longest_s, _kind(kernel)),
+            _bar(kernel.cost_s * kernel.count / longest_s, _STYLES[kind(kernel)]),
         ]
         for kernel in kernels
     ]
@@ -152,12 +145,8 @@ def shares(result: Result) -> str:
         "Where the time goes",
         f'{charts.shares(parts)}<p class="legend muted">{legend}</p>{table}',
         f"The functions of the tuned build, in order. {_origin(result)} "
-        f"{_difference(sum_s, whole_s)}",
+        f"{_difference(whole_s - by_kind[BETWEEN], whole_s)}",
     )
-
-
-def _kind(kernel: Kernel) -> str:
-    return next((kind for kind in ("conv", "pool") if kind in kernel.name), "other")
 
 
 def _difference(sum_s: float, whole_s: float) -> str:

@@ -6,7 +6,8 @@ from __future__ import annotations
 def format_time(seconds: float) -> str:
     """Format a duration in milliseconds: three digits that matter."""
     milliseconds = seconds * 1e3
-    decimals = 1 if milliseconds >= 100 else 2 if milliseconds >= 10 else 3
+    size = abs(milliseconds)
+    decimals = 1 if size >= 100 else 2 if size >= 10 else 3
     return f"{milliseconds:.{decimals}f} ms"
 
 
