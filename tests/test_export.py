@@ -13,10 +13,13 @@ import pytest
 from click.testing import CliRunner
 from test_end_to_end import tiny  # noqa: F401  registers the network
 
+import schedules
 from schedules import hardware
-from tuner import cli, export, networks
+from schedules.hardware import Board
+from tuner import cli, export, networks, tasks
 from tuner.cli.export import export_verb
 from tuner.errors import UserError
+from tuner.networks import Network
 
 FILES = ["README.md", "expected.npy", "input.npy", "manifest.json", "model.so", "run.py"]
 
@@ -94,11 +97,23 @@ def test_a_log_of_another_network_or_board_is_refused(tmp_path, squeezenet_log):
             export.from_log(squeezenet_log, network, hardware.board(name))
 
 
+def _tiny() -> tuple[Network, Board, export.Choice]:
+    network, board = networks.get("tiny"), hardware.board("rk3288")
+    return network, board, export.shipped(network, board)
+
+
+def test_without_a_log_a_bundle_has_what_any_build_takes():
+    network, board = networks.get("squeezenet"), hardware.board("rk3288")
+    configs = export.shipped(network, board).configs
+    for task in tasks.extract(network.module):
+        schedule, config = schedules.choose(task.workload, board.core)
+        assert configs[task.workload.key] == (schedule.name, config)
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    board = hardware.board("rk3288")
     with pytest.raises(UserError, match=r"cannot write into .*-o"):
-        export.write(tmp_path / "file" / "x", networks.get("tiny"), board, export.shipped(board))
+        export.write(tmp_path / "file" / "x", *_tiny())
 
 
 def test_a_bundle_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
@@ -108,7 +123,6 @@ def test_a_bundle_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypat
     monkeypatch.setattr("tuner.network_run.build_scheduled", build)
     (tmp_path / "model.so").write_bytes(b"old")
     (tmp_path / "run.py.part").mkdir()  # in the way of the last file
-    board = hardware.board("rk3288")
     with pytest.raises(UserError, match="cannot write into"):
-        export.write(tmp_path, networks.get("tiny"), board, export.shipped(board))
+        export.write(tmp_path, *_tiny())
     assert (tmp_path / "model.so").read_bytes() == b"old"

@@ -21,6 +21,8 @@ from tuner.errors import UserError
 from tuner.runs import KIND, Run
 
 VERSION = 2
+# A line has the lowest version that knows all of it, so that older readers can do with trials.
+_TRIAL_VERSION, _RUN_VERSION = 1, 2
 # Every record begins so, which tells a torn line from a file that is no log.
 _START = b'{"v": '
 # What was measured with the convolution before records said it.
@@ -89,7 +91,7 @@ class Record:
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "unknown"}
         optional = ("network", "cycles", "error")
         present = {k: v for k, v in known.items() if v is not None or k not in optional}
-        return json.dumps({"v": VERSION, **present, **self.unknown}, allow_nan=False)
+        return json.dumps({"v": _TRIAL_VERSION, **present, **self.unknown}, allow_nan=False)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Record:
@@ -261,7 +263,7 @@ class Log:
     def append_run(self, run: Run) -> None:
         """Write `run`, unless the log says the same already."""
         if not any(run.says_the_same_as(known) for known in self._runs):
-            line = json.dumps({"v": VERSION, **run.to_json()}, allow_nan=False)
+            line = json.dumps({"v": _RUN_VERSION, **run.to_json()}, allow_nan=False)
             self._write(line.encode() + b"\n")
             self._remember([run])
 

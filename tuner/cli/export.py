@@ -31,7 +31,7 @@ def export_verb(network: str, target: str, output: Path, log: Path | None) -> No
     board = resolve_board(target)
     found = networks.get(network)
     if log is None:
-        choice = export.shipped(board)
+        choice = export.shipped(found, board)
     else:
         require_log(log)
         choice = export.from_log(log, found.name, board)

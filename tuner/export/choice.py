@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from schedules import selection
+import schedules
 from schedules.hardware import Board
+from tuner import tasks
 from tuner.errors import UserError
 from tuner.network_run import Configs
+from tuner.networks import Network
 from tuner.report import results
 
 
@@ -28,9 +30,15 @@ class Choice:
     measured_on: str | None = None
 
 
-def shipped(board: Board) -> Choice:
-    """The tuned records that come with the package; hand-picked configs where there is none."""
-    return Choice(selection.shipped(board.core.name), "the tuned records of this project")
+def shipped(network: Network, board: Board) -> Choice:
+    """What any build takes: tuned records that come with the package, else hand-picked configs."""
+    core = board.core
+    choices = {
+        task.workload.key: schedules.choose(task.workload, core)
+        for task in tasks.extract(network.module)
+    }
+    configs = {key: (choice[0].name, choice[1]) for key, choice in choices.items() if choice}
+    return Choice(configs, "the tuned records of this project")
 
 
 def from_log(log: Path, network: str, board: Board) -> Choice:
