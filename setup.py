@@ -42,6 +42,14 @@ setup(
     extras_require={
         "zig": ["ziglang"],
         "bench": ["matplotlib>=3.7"],
-        "test": ["matplotlib>=3.7", "pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
+        "onnx": ["onnx>=1.16"],
+        "test": [
+            "matplotlib>=3.7",
+            "onnx>=1.16",
+            "pytest>=7.4",
+            "hypothesis>=6",
+            "ruff==0.17.6",
+            "mypy>=1.8",
+        ],
     },
 )

@@ -7,11 +7,17 @@ from pathlib import Path
 import click
 
 from tuner import export, networks
-from tuner.cli.options import require_log, resolve_board, target_option
+from tuner.cli.options import (
+    network_argument,
+    parse_shape,
+    require_log,
+    resolve_board,
+    target_option,
+)
 
 
 @click.command("export")
-@click.argument("network")
+@network_argument
 @target_option
 @click.option(
     "-o",
@@ -26,10 +32,12 @@ from tuner.cli.options import require_log, resolve_board, target_option
     type=click.Path(dir_okay=False, path_type=Path),
     help="Build with the fastest configs of this log.  [default: the records that ship with this]",
 )
-def export_verb(network: str, target: str, output: Path, log: Path | None) -> None:
+def export_verb(
+    network: str, shape: str | None, target: str, output: Path, log: Path | None
+) -> None:
     """Write NETWORK, compiled for a board, with a program that runs it and needs only TVM."""
     board = resolve_board(target)
-    found = networks.get(network)
+    found = networks.load(network, parse_shape(shape))
     if log is None:
         choice = export.shipped(found, board)
     else:

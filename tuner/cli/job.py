@@ -12,7 +12,9 @@ import click
 from tuner import networks, search, tasks
 from tuner.cli.options import (
     address_options,
+    network_argument,
     parse_duration,
+    parse_shape,
     require_threads,
     require_whole_address,
     resolve_board,
@@ -32,7 +34,7 @@ _LOG_FOLDER = Path("tuner-logs")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.argument("network"),
+    network_argument,
     target_option,
     address_options,
     click.option(
@@ -80,6 +82,7 @@ class Settings:
     """The command line of a job."""
 
     network: str
+    shape: str | None
     target: str
     host: str | None
     port: int | None
@@ -108,7 +111,7 @@ class Job:
         time_s = None if settings.time is None else parse_duration(settings.time)
         self.board = resolve_board(settings.target)
         require_threads(self.board, settings.threads)
-        self.network = networks.get(settings.network)
+        self.network = networks.load(settings.network, parse_shape(settings.shape))
         self.searches = [
             TaskSearch(task, self.board.core) for task in tasks.extract(self.network.module)
         ]

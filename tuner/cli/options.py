@@ -18,6 +18,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _PORTS = 65536
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smh]?)")
+_SHAPE = re.compile(r"[1-9]\d*(x[1-9]\d*)*")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -29,6 +30,29 @@ def target_option(command: _Command) -> _Command:
         metavar="CORE|BOARD",
         help="What to tune for, e.g. cortex-a17 or rk3288; a core stands for its usual board.",
     )(command)
+
+
+def network_argument(command: _Command) -> _Command:
+    """Add the argument NETWORK and the option `--shape`; see `networks.load`."""
+    command = click.option(
+        "--shape",
+        metavar="NxCxHxW",
+        help="Shape of the input, for an ONNX file that leaves it open, such as 1x3x224x224.",
+    )(command)
+    return click.argument("network")(command)
+
+
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the extents that `--shape` names, None without it.
+
+    Raises:
+        UserError: it names none.
+    """
+    if text is None:
+        return None
+    if not _SHAPE.fullmatch(text):
+        raise UserError(f"{text!r} is no shape", "give it like 1x3x224x224")
+    return tuple(int(extent) for extent in text.split("x"))
 
 
 def address_options(command: _Command) -> _Command:
