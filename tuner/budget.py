@@ -67,9 +67,10 @@ def expected_gain_s(costs_s: Sequence[float]) -> float:
     hope = _HOPE * ranked[0]
     if len(ranked) < _TELLING:
         return hope
-    of_half = sum(cost / 2**k for k, cost in enumerate(ranked, start=1))
-    of_half += ranked[-1] / 2 ** len(ranked)  # the half in which none of them is
-    return min(hope, of_half - ranked[0])
+    losses = [cost - ranked[0] for cost in ranked]
+    expected = sum(loss / 2**k for k, loss in enumerate(losses, start=1))
+    expected += losses[-1] / 2 ** len(losses)  # the half in which none of them is
+    return min(hope, expected)
 
 
 def share(trials: int, prospects: Sequence[Prospect]) -> list[int]:

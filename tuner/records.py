@@ -1,8 +1,8 @@
 """The log: one JSON object a line, only ever appended to, safe against a kill at any byte.
 
-Most lines are trials; a line with `"kind": "run"` is about a whole run of the tuner (`tuner.runs`).
-A line is written with one `write`, then fsync. What a kill can leave is one torn line at the end:
-it is ignored when read, and the next writer starts on a new line. docs/tune.md has the format.
+Most lines are trials; some are about a whole run (`tuner.runs`). A line is written with one
+`write`, then fsync. What a kill can leave is one torn line at the end: it is ignored when read, and
+the next writer starts on a new line. docs/tune.md has the format.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from tuner.errors import UserError
 from tuner.runs import KIND, Run
 
 VERSION = 2
-# A line has the lowest version that knows all of it, so that older readers can do with trials.
-_TRIAL_VERSION, _RUN_VERSION = 1, 2
-# Every record begins so, which tells a torn line from a file that is no log.
+_TRIAL_VERSION, _RUN_VERSION = 1, 2  # of a line: the lowest that knows all of it
+# Every line begins so, which tells a torn one from a file that is no log.
 _START = b'{"v": '
 # What was measured with the convolution before records said it.
 _OLD_EPILOGUE = ("bias", "relu")
@@ -76,10 +75,14 @@ class Record:
         return min(self.costs_s) if self.error is None and self.costs_s else None
 
     @property
+    def place(self) -> tuple[str, tuple[str, ...], str]:
+        """Workload, epilogue and fingerprint: equal for two records whose times compare."""
+        return self.workload, self.epilogue, self.board["fingerprint"]
+
+    @property
     def key(self) -> str:
         """What was measured: equal for two records of the same config on the same board."""
-        board = self.board["fingerprint"]
-        return trial_key(self.workload, self.epilogue, board, self.schedule, self.config)
+        return trial_key(*self.place, self.schedule, self.config)
 
     @property
     def is_final(self) -> bool:
@@ -255,26 +258,12 @@ class Log:
         """What it knows, in order."""
         return list(self._known.values())
 
-    @property
-    def networks(self) -> set[str]:
-        """The networks it has trials of; those of old logs may not say."""
-        return {record.network for record in self.trials if record.network}
-
     def append_run(self, run: Run) -> None:
         """Write `run`, unless the log says the same already."""
         if not any(run.says_the_same_as(known) for known in self._runs):
             line = json.dumps({"v": _RUN_VERSION, **run.to_json()}, allow_nan=False)
             self._write(line.encode() + b"\n")
             self._remember([run])
-
-    def find_all(self, workload: str, epilogue: Sequence[str], fingerprint: str) -> list[Record]:
-        """Return all trials of a workload on the board of this fingerprint."""
-        place = (workload, tuple(epilogue), fingerprint)
-        return [
-            record
-            for record in self.trials
-            if (record.workload, record.epilogue, record.board["fingerprint"]) == place
-        ]
 
     def _remember(self, entries: Iterable[Record | Run]) -> None:
         for entry in entries:

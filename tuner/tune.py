@@ -147,8 +147,9 @@ def tune(
         raise _nothing_works(failed, board)
     for task_search in searches:
         task = task_search.task
-        for record in log.find_all(task.workload.key, task.epilogue, board.fingerprint):
-            if task_search.knows(record):
+        place = (task.workload.key, task.epilogue, board.fingerprint)
+        for record in log.trials:
+            if record.place == place and task_search.knows(record):
                 task_search.improve(record)
     assert limit.end is not None
     return limit.end

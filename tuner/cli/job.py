@@ -115,6 +115,11 @@ class Job:
         self.searches = [
             TaskSearch(task, self.board.core) for task in tasks.extract(self.network.module)
         ]
+        if not any(len(search.space) for search in self.searches):
+            raise UserError(
+                f"{self.network.title} has no convolution that could be tuned",
+                "float32 convolutions in NCHW can be",
+            )
         trials = settings.trials
         if trials is None and time_s is None:
             trials = _DEFAULT_TRIALS

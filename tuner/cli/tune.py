@@ -77,9 +77,10 @@ def _tune(settings: Settings, as_json: bool, quiet: bool) -> None:
 
 def _require_own_log(log: Log, job: Job) -> None:
     """Raise a `UserError` if `log` is of other networks only."""
-    if log.networks and job.network.name not in log.networks:
+    # Those of old logs may not say.
+    known = {trial.network for trial in log.trials if trial.network}
+    if known and job.network.name not in known:
         raise UserError(
-            f"the log {log.path} is of {' and '.join(sorted(log.networks))}, "
-            f"not of {job.network.name}",
+            f"the log {log.path} is of {' and '.join(sorted(known))}, not of {job.network.name}",
             "name another file with --log, or leave it out",
         )

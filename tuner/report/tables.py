@@ -131,7 +131,7 @@ def _difference(tuned: NetworkRun, searches: Sequence[TaskSearch], board: BoardI
         parts = ", ".join(f"{name} {format_time(cost_s)}" for name, cost_s in by_kind.items())
         lines.append(
             f"The network as it was built, in parts timed by themselves: {parts} {board.label}. "
-            "Between them are the calls, and inputs that other parts drove out of cache."
+            "Between them are the calls, and what was in cache for the one but not for the other."
         )
     return lines
 
