@@ -130,6 +130,19 @@ def test_a_log_in_which_everything_failed(tmp_path, squeezenet_log):
     assert "18 failed" in text and "Roofline" not in text
 
 
+def test_records_of_others_do_no_harm(squeezenet_log):
+    """A board that says no more than its fingerprint, a workload of another kind."""
+    with Log(squeezenet_log) as log:
+        trial = log.trials[-1]
+        log.append(replace(trial, board={"fingerprint": "somebody's"}))
+        log.append(replace(trial, workload="pool2d/float32", board={"fingerprint": "somebody's"}))
+    last, first = results.read(squeezenet_log)
+    assert last.label == "unnamed board (real board)" and len(last.layers) == 1
+    text = page.render("log.jsonl", [last, first])
+    _Outline(text)
+    assert LABEL in text
+
+
 def test_boards_are_not_mixed(tmp_path):
     path = tmp_path / "log.jsonl"
     logs.squeezenet(path)

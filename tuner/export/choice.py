@@ -50,10 +50,10 @@ def from_log(log: Path, network: str, board: Board) -> Choice:
     found = [
         result
         for result in results.read(log)
-        if result.network == network and result.board["name"] == board.name
+        if result.network == network and result.board_name == board.name
     ]
     # What a real board says counts more than its emulation.
-    found.sort(key=lambda result: result.board["emulated"])
+    found.sort(key=lambda result: bool(result.board.get("emulated")))
     configs = {
         layer.layer.workload: (layer.best.schedule["name"], layer.best.config)
         for result in found[:1]

@@ -124,7 +124,7 @@ def compare(a: Result, b: Result) -> Comparison:
         only_b=[x.name for x in b.layers if x.after_s and x.layer.workload not in paired],
         differences=_differences(a, b),
         network={name: (a.builds[name]["cost_s"], b.builds[name]["cost_s"]) for name in both},
-        noise=0.0 if a.board["emulated"] and b.board["emulated"] else _REAL_NOISE,
+        noise=0.0 if a.board.get("emulated") and b.board.get("emulated") else _REAL_NOISE,
     )
 
 
@@ -132,7 +132,7 @@ def _differences(a: Result, b: Result) -> list[str]:
     """Name what differs between the two besides what was found."""
     facts = {
         "network": (a.network, b.network),
-        "board": (a.board["name"], b.board["name"]),
+        "board": (a.board_name, b.board_name),
         "core": (a.core, b.core),
         "times": (a.kind, b.kind),
         "threads": (a.board.get("threads"), b.board.get("threads")),
@@ -151,9 +151,9 @@ def _describe(result: Result) -> dict[str, Any]:
     board = result.board
     return {
         "network": result.network,
-        "board": board["name"],
-        "emulated": board["emulated"],
-        "model": board["model"],
+        "board": result.board_name,
+        "emulated": bool(board.get("emulated")),
+        "model": board.get("model"),
         "threads": board.get("threads"),
         "trials": len(result.trials),
     }

@@ -18,7 +18,7 @@ def render(log_name: str, results: Sequence[Result]) -> str:
     Args:
         log_name: what the page says it was made from.
     """
-    title = f"{results[0].title} on {results[0].board['name']}"
+    title = f"{results[0].title} on {results[0].board_name}"
     bodies = "<hr>".join(_body(log_name, result) for result in results)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

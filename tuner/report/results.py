@@ -77,13 +77,17 @@ class Result:
     @property
     def label(self) -> str:
         """What stands beside every figure: the board, and what its times are."""
-        return f"{self.board['name']} ({self.kind})"
+        return f"{self.board_name} ({self.kind})"
+
+    @property
+    def board_name(self) -> str:
+        return str(self.board.get("name", "unnamed board"))
 
     @property
     def kind(self) -> str:
         """Whether times are a model's, and of which version."""
-        if self.board["emulated"]:
-            return f"emulated, timing model v{self.board['model']}"
+        if self.board.get("emulated"):
+            return f"emulated, timing model v{self.board.get('model')}"
         return "real board"
 
     @property
@@ -113,7 +117,7 @@ class Result:
 
     @property
     def _table(self) -> hardware.Board | None:
-        name = self.board["name"]
+        name = self.board_name
         return hardware.board(name) if name in hardware.boards() else None
 
 
@@ -150,7 +154,7 @@ def _result(place: tuple[str, str], trials: Iterable[Record], runs: Iterable[Run
         title=own_runs[-1].title if own_runs else network or "unnamed network",
         core=last.core,
         board=last.board,
-        layers=[_layer_result(layer, here) for layer in layers],
+        layers=[_layer_result(layer, here) for layer in layers if _is_conv2d(layer.workload)],
         run=told[-1] if told else None,
         versions=list({str(trial.versions): trial.versions for trial in own}.values()),
     )
@@ -160,6 +164,15 @@ def _layers_of(trials: Iterable[Record]) -> list[Layer]:
     """Make do with what trials say, in a log of a version that had no runs in it."""
     places = dict.fromkeys((trial.workload, trial.epilogue) for trial in trials)
     return [Layer(workload, (), epilogue, None) for workload, epilogue in places]
+
+
+def _is_conv2d(workload: str) -> bool:
+    """Whether a workload is one of those the report knows the operations of."""
+    try:
+        Conv2dWorkload.from_key(workload)
+    except ValueError:
+        return False
+    return True
 
 
 def _layer_result(layer: Layer, trials: Iterable[Record]) -> LayerResult:

@@ -23,7 +23,7 @@ _STYLES = {CONVOLUTION: "conv", POOLING: "pool", OTHER: "other", BETWEEN: "rest"
 def head(log_name: str, result: Result) -> str:
     """Title, what the figures are of, and the ones to remember."""
     board, trials = result.board, result.trials
-    chips = [("kind", result.kind), ("", f"{board['name']}, {result.core}")]
+    chips = [("kind", result.kind), ("", f"{result.board_name}, {result.core}")]
     if board.get("threads"):
         chips.append(("", f"{board['threads']} threads"))
     if board.get("clock_hz"):
@@ -38,7 +38,7 @@ def head(log_name: str, result: Result) -> str:
         for figure, meaning in _tiles(result)
     )
     return (
-        f"<h1>{escape(result.title)} on {escape(str(board['name']))}</h1>"
+        f"<h1>{escape(result.title)} on {escape(result.board_name)}</h1>"
         f'<ul class="chips">{items}</ul><div class="tiles">{tiles}</div>'
     )
 
@@ -207,7 +207,7 @@ def roofline(result: Result) -> str:
         "Roofline",
         f"{_KEY}{chart}",
         f"Numbers are those of the table above. {_origin(result)} The roofs are what is known of "
-        f"{escape(str(result.board['name']))}: the arithmetic of all threads, and memory "
+        f"{escape(result.board_name)}: the arithmetic of all threads, and memory "
         "bandwidth. A layer is timed with its input in L2, where the layer before would leave it, "
         "so it may lie above the memory roof; Winograd may lie above the other.",
     )
