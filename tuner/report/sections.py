@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from tuner.report import charts
+from tuner.report.html import bar, section, table
 from tuner.report.results import LayerResult, Result
 from tuner.report.shares import BETWEEN, CONVOLUTION, OTHER, POOLING, kind, time_by_kind
 from tuner.report.tables import ROW_TITLES
@@ -86,7 +86,7 @@ def _tiles(result: Result) -> list[tuple[str, str]]:
 def builds(result: Result) -> str:
     """The whole network, three ways."""
     if not result.builds:
-        return _section(
+        return section(
             "End to end",
             "<p>The log has no measurement of the whole network: the run has not come to its end. "
             "The same command continues it.</p>",
@@ -99,17 +99,17 @@ def builds(result: Result) -> str:
         rows.append(
             [
                 title,
-                _bar(build["cost_s"] / slowest_s, styles[name]),
+                bar(build["cost_s"] / slowest_s, styles[name]),
                 format_time(build["cost_s"]),
                 format_cycles(build["cycles"]),
                 f"{slowest_s / build['cost_s']:.2f}x",
                 f"{build['max_error']:.1e}",
             ]
         )
-    table = _table(["build", "", "time", "cycles", "speedup", "error"], rows, text=(0, 1))
-    return _section(
+    columns = ["build", "", "time", "cycles", "speedup", "error"]
+    return section(
         "End to end",
-        table,
+        table(columns, rows, text=(0, 1)),
         f"One inference, caches warm. {_origin(result)} Error: largest deviation from the float64 "
         "network, relative to its largest output.",
     )
@@ -136,14 +136,14 @@ def shares(result: Result) -> str:
             str(kernel.count),
             format_time(kernel.cost_s * kernel.count),
             f"{kernel.cost_s * kernel.count / whole_s:.1%}",
-            _bar(kernel.cost_s * kernel.count / longest_s, _STYLES[kind(kernel)]),
+            bar(kernel.cost_s * kernel.count / longest_s, _STYLES[kind(kernel)]),
         ]
         for kernel in kernels
     ]
-    table = _table(["kernel", "output", "calls", "time", "of all", ""], rows, text=(0, 5))
-    return _section(
+    functions = table(["kernel", "output", "calls", "time", "of all", ""], rows, text=(0, 5))
+    return section(
         "Where the time goes",
-        f'{charts.shares(parts)}<p class="legend muted">{legend}</p>{table}',
+        f'{charts.shares(parts)}<p class="legend muted">{legend}</p>{functions}',
         f"The functions of the tuned build, in order. {_origin(result)} "
         f"{_difference(whole_s - by_kind[BETWEEN], whole_s)}",
     )
@@ -165,14 +165,15 @@ def layers(result: Result) -> str:
         return ""
     rows = [_layer_row(n, layer, result) for n, layer in enumerate(result.layers, start=1)]
     columns = ["#", "layer", "calls", "hand-picked", "tuned", "gain", "GFLOP/s", "of peak"]
-    columns += ["trials", "schedule and config"]
-    return _section(
+    columns += ["of roof", "trials", "schedule and config"]
+    return section(
         "Layers, before and after",
         f"{_KEY}{charts.layers(result)}",
         f"All calls of each distinct convolution, weights out of cache. {_origin(result)}",
-        f"{_table(columns, rows, text=(1, 9), wide=(9,))}"
-        f'<p class="muted">One call each. {_origin(result)} GFLOP/s and share of peak count the '
-        "operations of the plain convolution; Winograd needs fewer, so it can exceed 100%.</p>",
+        f"{table(columns, rows, text=(1, 10), wide=(10,))}"
+        f'<p class="muted">One call each. {_origin(result)} GFLOP/s count the operations '
+        "of the plain convolution, of which Winograd needs fewer: it can exceed 100%. Of roof: of "
+        "what arithmetic or memory allows the layer, whichever is less.</p>",
     )
 
 
@@ -183,9 +184,9 @@ def _layer_row(number: int, layer: LayerResult, result: Result) -> list[str]:
     cells.append(format_time(before_s) if before_s else "-")
     if after_s is None or best is None:
         reason = "failed" if layer.trials else "not measured"
-        return [*cells, reason, "-", "-", "-", str(len(layer.trials)), ""]
+        return [*cells, reason, *"----", str(len(layer.trials)), ""]
     rate = layer.workload.flops / after_s
-    peak = result.peak_flops_per_s
+    peak, roof = result.peak_flops_per_s, charts.roof_flops_per_s(result, layer)
     config = ", ".join(f"{knob} {value}" for knob, value in best.config.items())
     return [
         *cells,
@@ -193,6 +194,7 @@ def _layer_row(number: int, layer: LayerResult, result: Result) -> list[str]:
         f"{before_s / after_s:.2f}x" if before_s else "-",
         f"{rate / 1e9:.1f}",
         f"{rate / peak:.0%}" if peak else "-",
+        f"{rate / roof:.0%}" if roof else "-",
         str(len(layer.trials)),
         f"{escape(str(best.schedule['name']))}<br><code>{escape(config)}</code>",
     ]
@@ -203,7 +205,7 @@ def roofline(result: Result) -> str:
     chart = charts.roofline(result)
     if not chart:
         return ""
-    return _section(
+    return section(
         "Roofline",
         f"{_KEY}{chart}",
         f"Numbers are those of the table above. {_origin(result)} The roofs are what is known of "
@@ -226,7 +228,7 @@ def search(result: Result) -> str:
         for name in ("strategy", "seed")
         if settings.get(name) is not None
     )
-    return _section(
+    return section(
         "Trials",
         f'<p class="muted">Each dot is a trial, the lower the faster, in the order of the log'
         f"{f' ({escape(how)})' if how else ''}; the line is the best so far, dashed is the "
@@ -239,7 +241,7 @@ def errors(result: Result) -> str:
     """What failed, by kind and text."""
     failed = [(layer, t) for layer in result.layers for t in layer.trials if t.error is not None]
     if not failed:
-        return _section("Errors", f"<p>None of the {len(result.trials)} trials failed.</p>")
+        return section("Errors", f"<p>None of the {len(result.trials)} trials failed.</p>")
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
     for layer, trial in failed:
@@ -254,41 +256,8 @@ def errors(result: Result) -> str:
         for (kind, text), count in counts.most_common()
     ]
     columns = ["kind", "trials", "message", "for example"]
-    return _section("Errors", _table(columns, rows, text=(0, 2, 3), wide=(2, 3)))
+    return section("Errors", table(columns, rows, text=(0, 2, 3), wide=(2, 3)))
 
 
 def _origin(result: Result) -> str:
     return f"Measured on {escape(result.label)}."
-
-
-def _section(title: str, figure: str, caption: str = "", rest: str = "") -> str:
-    if caption:
-        figure = f"<figure>{figure}<figcaption>{caption}</figcaption></figure>"
-    return f"<section><h2>{title}</h2>{figure}{rest}</section>"
-
-
-def _bar(share: float, style: str) -> str:
-    return f'<span class="bar"><i class="{style}" style="width:{share:.1%}"></i></span>'
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    text: Sequence[int] = (),
-    wide: Sequence[int] = (),
-) -> str:
-    """Return a table of cells that are HTML already; columns in `text` start at the left."""
-
-    def style(place: int) -> str:
-        names = [name for name, places in (("text", text), ("wide", wide)) if place in places]
-        return f' class="{" ".join(names)}"' if names else ""
-
-    head_cells = "".join(f"<th{style(n)}>{escape(name)}</th>" for n, name in enumerate(columns))
-    body = "".join(
-        "<tr>" + "".join(f"<td{style(n)}>{cell}</td>" for n, cell in enumerate(row)) + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head_cells}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
