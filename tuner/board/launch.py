@@ -152,11 +152,8 @@ class EmulatedBoard:
     def _start(self, qemu: Path, port: int) -> subprocess.Popen[str]:
         _, cpu = _QEMU[self.board.core.isa]
         # Every path is relative, every number has a fixed length: their bytes lie on the guest's
-        # stack and would shift what comes after. Besides, QEMU takes no comma in a plugin's path.
-        plugin = "./libemulator.so,params=parameters.txt"
-        if self._profiled:
-            plugin += f",profile={self.folder / _PROFILE}"  # sessions run in folders of their own
-        emulator = [str(qemu), "-cpu", cpu, "-plugin", plugin]
+        # stack and would shift what comes after.
+        emulator = [str(qemu), "-cpu", cpu, *self._timing_options()]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
             *("--exit-with", f"{os.getpid():010d}"),
@@ -178,6 +175,13 @@ class EmulatedBoard:
                 text=True,
                 start_new_session=True,  # Ctrl-C is ours to handle: sessions end in order
             )
+
+    def _timing_options(self) -> list[str]:
+        """QEMU's options for the plugin."""
+        plugin = "./libemulator.so,params=parameters.txt"  # QEMU takes no comma in its path
+        if self._profiled:
+            plugin += f",profile={self.folder / _PROFILE}"  # sessions run in folders of their own
+        return ["-plugin", plugin]
 
     def _wait_until_listening(self) -> int:
         """The port, from the server's first line."""
