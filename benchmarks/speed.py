@@ -157,7 +157,10 @@ def _tree(process: int) -> list[int]:
 
 def _cpu_s(process: int) -> float:
     """CPU time of another process: its clock, numbered as in clock_getcpuclockid(3)."""
-    return time.clock_gettime(~process << 3 | 2)
+    try:
+        return time.clock_gettime(~process << 3 | 2)
+    except OSError:  # of the session before, just ended
+        return 0.0
 
 
 @click.command("speed")
@@ -168,7 +171,8 @@ def speed_verb(boards: tuple[str, ...], runs: int, as_json: bool) -> None:
     """Compare the host's CPU time of a convolution under plain QEMU and under the timing model."""
     chosen = [hardware.board(name) for name in boards or _BOARDS]
     cases = [(board, schedule) for board in chosen for schedule in _SCHEDULES]
-    rows = [measure(*case, runs) for case in tqdm(cases, unit="case", desc="speed")]
+    bar = tqdm(cases, unit="case", desc="speed")
+    rows = [measure(board, schedule, runs) for board, schedule in bar]
     if as_json:
         print(json.dumps({"workload": _WORKLOAD, "rows": [row.as_dict() for row in rows]}))
     else:
