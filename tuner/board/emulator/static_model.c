@@ -68,7 +68,7 @@ int static_loop(int is_a64, const char *lines, struct static_result *result) {
   memset(result, 0, sizeof *result);
   struct block block;
   memset(&block, 0, sizeof block);
-  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
+  block.instructions = new_instructions(count_lines(lines));
   decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, &block, result);
   if (block.count) run_until_settled(&block, result);
   free(block.instructions);
