@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+from .conv2d import fire
+from .conv2d.fire import FireWorkload
 from .hardware import Core
 from .knobs import Config
 from .registry import Schedule, find, get, list_schedules
@@ -50,6 +52,21 @@ def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | No
     if not candidates:
         return None
     return candidates[0], candidates[0].default(workload, core)
+
+
+def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
+    """The config for a whole fire module on `core`; None where it is better left in pieces.
+
+    A choice of an enclosing `using` or a shipped record under the module's own key, else the
+    hand-picked default.
+    """
+    if not fire.supports(workload, core):
+        return None
+    choices = _chosen.get()
+    picked = (choices if choices is not None else shipped(core.name)).get(workload.key)
+    if picked is not None and picked[0] == fire.NAME and picked[1] in fire.space(workload, core):
+        return picked[1]
+    return fire.default(workload, core)
 
 
 @cache
