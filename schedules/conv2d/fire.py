@@ -79,7 +79,7 @@ def space(workload: FireWorkload, core: Core) -> KnobSpace:
         )
 
     return KnobSpace(
-        {"nr": _NR, "mr_squeeze": _MR, "mr_expand": _MR, "block": (1, 2, 4, 8, 16)}, allowed
+        {"nr": _NR, "mr_squeeze": _MR, "mr_expand": _MR, "block": (1, 2, 3, 4, 6, 8, 12, 16)}, allowed
     )
 
 
@@ -119,10 +119,10 @@ class FireNest:
 
     def emit(self) -> None:
         """Emits all but the 3x3."""
-        e, workload, block = self.squeeze.e, self.squeeze.workload, int(self.config["block"])
-        nr = int(self.config["nr"])
+        e, workload, nr = self.squeeze.e, self.squeeze.workload, int(self.config["nr"])
         tiling = FlatTiling(workload, nr)
-        blocks = -(-tiling.count // block)
+        blocks = -(-tiling.count // int(self.config["block"]))
+        block = -(-tiling.count // blocks)  # evenly
         total = workload.n * blocks
         expand = _Expand(
             self.expand1x1, kernel(self.core, int(self.config["mr_expand"]), nr), tiling, block
@@ -136,7 +136,7 @@ class FireNest:
                 turns = e.bind("turns", tirx.min(block, tiling.count - first))
             pixels = e.alloc("pixels", block * workload.ci * nr)
             panels = e.alloc("panels", block * workload.co * nr)
-            self._pack(tiling, image, first, pixels)
+            self._pack(tiling, image, first, block, pixels)
             self._squeeze(tiling, image, first, turns, pixels, panels)
             expand.emit_block(image, first, turns, panels)
 
@@ -164,10 +164,9 @@ class FireNest:
                     e.store(self.squeezed, at + column, zero())
         e.fill_zero(self.squeezed, start + (height - bottom) * width, bottom * width)
 
-    def _pack(self, tiling: FlatTiling, image, first, pixels) -> None:
+    def _pack(self, tiling: FlatTiling, image, first, block: int, pixels) -> None:
         """Copies the pixels of a block, channel after channel: long runs that are prefetched."""
         e, workload, nr = self.squeeze.e, self.squeeze.workload, tiling.nr
-        block = int(self.config["block"])
         origins = [tiling.origin(e, first + tile)[0] for tile in range(block)]
         with e.loop(workload.ci, "ci") as ci:
             plane = e.bind("plane", (image * workload.ci + ci) * workload.pixels)
