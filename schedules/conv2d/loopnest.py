@@ -108,7 +108,7 @@ class Nest:
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
         origin = self.tiling.origin(e, tile)
-        accumulators = e.alloc("accumulators", mr * nr, scope="local")
+        accumulators = e.registers("accumulators", mr * nr)
         if self.packed:
             pixels, row_stride = slot * self.panel_size, nr
         else:

@@ -99,7 +99,7 @@ class WinogradNest:
             ]
             with e.loop(workload.ci, "ci") as ci:
                 plane = e.bind("plane", (image * workload.ci + ci) * (height * width))
-                half = e.alloc("half", self.places * LANES, scope="local")
+                half = e.registers("half", self.places * LANES)
                 for column in range(size):
                     pixels = [
                         self._gather(data, plane, offsets, r * width + column) for r in range(size)
@@ -125,7 +125,7 @@ class WinogradNest:
         """`products[place, row, tile]` for one tile of channels and one group."""
         e, workload = self.e, self.workload
         with e.loop(self.places, "place") as place:
-            accumulators = e.alloc("accumulators", self.mr * self.nr, scope="local")
+            accumulators = e.registers("accumulators", self.mr * self.nr)
             tile = channel_tile * self.places + place
             self.kernel.emit(
                 self.conv,
@@ -147,7 +147,7 @@ class WinogradNest:
             with e.loop(self.mr, "row") as row:
                 channel = e.bind("channel", channel_tile * self.mr + row)
                 with e.when(channel < self.workload.co):
-                    half = e.alloc("half", m * size * LANES, scope="local")
+                    half = e.registers("half", m * size * LANES)
                     for column in range(size):
                         sums = [
                             self._product(products, r * size + column, row, quad)
@@ -166,7 +166,7 @@ class WinogradNest:
         """The second half of the output transform of four tiles, and their stores row by row."""
         e, m, size = self.e, self.m, self.size
         # Tile after tile, so that a row of m pixels is consecutive.
-        out = e.alloc("out", LANES * m * m, scope="local")
+        out = e.registers("out", LANES * m * m)
         for i in range(m):
             sums = [self._vector(half, i * size + column) for column in range(size)]
             pixels = [linear(coefficients, sums) for coefficients in self.transforms.at]

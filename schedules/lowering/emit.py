@@ -10,6 +10,7 @@ from tvm.tirx import BufferLoad, ForKind
 
 F32 = "float32"
 LANES = 4  # of a 128-bit NEON register in float32
+_STACK_BYTES = 1024  # runtime::kMaxStackAlloca
 
 
 def ramp(start, lanes: int = LANES):
@@ -51,11 +52,21 @@ class Emitter:
         self.emit(tirx.Bind(var, value))
         return var
 
-    def alloc(self, name: str, size: int, scope: str = "global"):
+    def alloc(self, name: str, size: int):
         """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope."""
-        buffer = tirx.decl_buffer((size,), F32, name, scope=scope)
+        buffer = tirx.decl_buffer((size,), F32, name)
         self.emit(tirx.AllocBuffer(buffer))
         return buffer
+
+    def registers(self, name: str, size: int):
+        """The same, small enough that LLVM keeps what is stored there in registers.
+
+        TVM puts a buffer of this size on the stack, where LLVM can see that nothing else reads it.
+        A larger one comes from the runtime's workspace, and so does any of scope "local": whatever
+        is stored there is really stored.
+        """
+        assert size * 4 < _STACK_BYTES, f"{name} has {size} elements: too many for the stack"
+        return self.alloc(name, size)
 
     def flat_view(self, buffer):
         """`buffer` seen as one row of elements."""
