@@ -33,6 +33,8 @@ from .pixels import FlatTiling
 NAME = "conv2d_squeezenet_fire"
 _MR = (4, 6, 8, 12)
 _NR = (4, 8, 12, 16)
+_RUN = 64  # pixels, 256 bytes: what the prefetchers need to get going
+_BLOCKS = 10  # that divide well enough among four cores
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def supports(workload: FireWorkload, core: Core) -> bool:
     return (
         workload.squeeze.is_pointwise
         and workload.expand1x1.is_pointwise
+        and not workload.expand3x3.is_pointwise
         and workload.squeeze.groups == workload.expand1x1.groups == 1
         and len(space(workload, core)) > 0
     )
@@ -95,7 +98,10 @@ def default(workload: FireWorkload, core: Core) -> Config:
         return total
 
     best = min(space(workload, core), key=lambda config: (cost(config), str(config)))
-    block = 4
+    # Long runs of each channel's pixels, but enough blocks for all cores.
+    nr, block = int(best["nr"]), 1
+    while 2 * block * nr <= _RUN and -(-workload.squeeze.pixels // nr) >= _BLOCKS * 2 * block:
+        block *= 2
     return {**best, "block": block}
 
 
@@ -183,7 +189,7 @@ class FireNest:
             e.loop(turns, "tile") as tile,
         ):
             (origin,) = tiling.origin(e, first + tile)
-            accumulators = e.alloc("accumulators", micro.mr * nr, scope="local")
+            accumulators = e.registers("accumulators", micro.mr * nr)
             micro.emit(
                 conv,
                 accumulators,

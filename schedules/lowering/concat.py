@@ -72,6 +72,8 @@ class _Merger(PyExprMutator):
         producer = self.lookup_binding(var)
         if not isinstance(producer, relax.Call) or producer.op != Op.get("relax.call_tir"):
             return None
+        if producer.args[0] not in self._mod.functions:  # a concatenation merged just before
+            return None
         return self._mod[producer.args[0]], list(producer.args[1])
 
     def _merge_fire(self, parts: list, call: relax.Call) -> relax.Expr | None:
