@@ -58,7 +58,7 @@ def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
     """The config for a whole fire module on `core`; None where it is better left in pieces.
 
     A choice of an enclosing `using` or a shipped record under the module's own key, else the
-    hand-picked default.
+    hand-picked default where it pays.
     """
     if not fire.supports(workload, core):
         return None
@@ -66,7 +66,7 @@ def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
     picked = (choices if choices is not None else shipped(core.name)).get(workload.key)
     if picked is not None and picked[0] == fire.NAME and picked[1] in fire.space(workload, core):
         return picked[1]
-    return fire.default(workload, core)
+    return fire.default(workload, core) if fire.pays(workload, core) else None
 
 
 @cache

@@ -61,7 +61,7 @@ class Module:
             Conv2dWorkload(n, ci, h, w, squeeze[0], 1, 1),
             Conv2dWorkload(n, squeeze[0], h, w, one[0], 1, 1),
             Conv2dWorkload(
-                *(n, squeeze[0], h, w, *three[:1], *three[2:]), padding=(three[2] // 2,) * 4
+                *(n, squeeze[0], h, w, three[0], three[2], three[3]), padding=(three[2] // 2,) * 4
             ),
         )
 
@@ -161,7 +161,9 @@ def _samples(workload: fire.FireWorkload, core) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    "config", _samples(SMALL.workload, host.PORTABLE_CORE), ids=lambda c: "-".join(map(str, c.values()))
+    "config",
+    _samples(SMALL.workload, host.PORTABLE_CORE),
+    ids=lambda c: "-".join(map(str, c.values())),
 )
 def test_configs(host_is_arm, config):
     with schedules.using({SMALL.workload.key: (fire.NAME, config)}):
@@ -179,6 +181,15 @@ def test_defaults_are_members_of_the_space(name, size):
     core = hardware.core(name)
     workload = Module((1, 64, size, size), 16, 64, 64).workload
     assert fire.default(workload, core) in fire.space(workload, core)
+
+
+def test_large_maps_keep_the_pieces_on_cores_that_hide_packing(host_is_arm):
+    large = Module((1, 200, 80, 80), 8, 40, 4)
+    assert not _is_fused(large)
+    core = host.PORTABLE_CORE
+    chosen = fire.NAME, fire.default(large.workload, core)
+    with schedules.using({large.workload.key: chosen}):
+        assert _is_fused(large)
 
 
 def test_weights_that_are_no_constants_keep_the_pieces(host_is_arm):
@@ -213,9 +224,7 @@ def test_on_the_board(name, tmp_path):
     assert _is_fused(module, target)
     library = tmp_path / "fire.so"
     with schedules.using({}):
-        built = relax.build(
-            module.to_relax(), target, relax_pipeline=schedules.pipeline(target)
-        )
+        built = relax.build(module.to_relax(), target, relax_pipeline=schedules.pipeline(target))
     built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
     with EmulatedBoard(board) as emulated, session(emulated, 60) as remote:
         remote.upload(str(library))

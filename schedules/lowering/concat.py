@@ -77,16 +77,15 @@ class _Merger(PyExprMutator):
         return self._mod[producer.args[0]], list(producer.args[1])
 
     def _merge_fire(self, parts: list, call: relax.Call) -> relax.Expr | None:
-        """One call that computes `parts` and what they expand; None when they are no fire module."""
-        expands = [fire.Part.of(*part) for part in parts]
-        if len(expands) != 2 or None in expands or not expands[0].data.same_as(expands[1].data):
+        """One call that computes `parts` and what they expand; None if they are no fire module."""
+        expands = [part for part in (fire.Part.of(*each) for each in parts) if part is not None]
+        if len(parts) != 2 or len(expands) != 2 or not expands[0].data.same_as(expands[1].data):
             return None
         producer = self._convolution(expands[0].data, users=2)
         squeeze = fire.Part.of(*producer) if producer else None
         if squeeze is None:
             return None
-        output = _output(call)
-        merged = fire.merge(squeeze, expands, output, self._core)
+        merged = fire.merge(squeeze, expands, _output(call), self._core)
         return None if merged is None else self._call(*merged, "conv2d_fire", call)
 
     def _merge(self, parts: list, call: relax.Call) -> relax.Expr | None:

@@ -111,9 +111,7 @@ class Convolution:
         fused = fused or Fused(Emitter())
         self.e = fused.emitter
         self.source = fused.source
-        self.data = (
-            self.e.flat_view(self.data_param) if fused.source is None else fused.source
-        )
+        self.data = self.e.flat_view(self.data_param) if fused.source is None else fused.source
         weight = self.weight_param if fused.weight is None else fused.weight
         self.weight = self.e.flat_view(weight)
         self.output = self.e.flat_view(self.slot.buffer)
@@ -159,8 +157,11 @@ class Convolution:
 
         `length` is a multiple of 4.
         """
-        for i in range(0, length, LANES) if self._epilogue else ():
-            self._apply(image, channel, offset + i, accumulators, start + i, LANES, accumulators, start + i)
+        if self._epilogue is None:
+            return
+        for i in range(start, start + length, LANES):
+            at = offset + (i - start)
+            self._apply(image, channel, at, accumulators, i, LANES, accumulators, i)
 
     def _store(self, image, channel, offset, accumulators, start: int, lanes: int) -> None:
         slot = self.slot
