@@ -57,13 +57,12 @@ def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | No
 def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
     """The config for a whole fire module on `core`; None where it is better left in pieces.
 
-    A choice of an enclosing `using` or a shipped record under the module's own key, else the
-    hand-picked default where it pays.
+    A choice of an enclosing `using` under the module's own key, else the hand-picked default where
+    it pays.
     """
     if not fire.supports(workload, core):
         return None
-    choices = _chosen.get()
-    picked = (choices if choices is not None else shipped(core.name)).get(workload.key)
+    picked = (_chosen.get() or {}).get(workload.key)
     if picked is not None and picked[0] == fire.NAME and picked[1] in fire.space(workload, core):
         return picked[1]
     return fire.default(workload, core) if fire.pays(workload, core) else None

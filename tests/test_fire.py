@@ -183,13 +183,19 @@ def test_defaults_are_members_of_the_space(name, size):
     assert fire.default(workload, core) in fire.space(workload, core)
 
 
-def test_large_maps_keep_the_pieces_on_cores_that_hide_packing(host_is_arm):
-    large = Module((1, 200, 80, 80), 8, 40, 4)
-    assert not _is_fused(large)
-    core = host.PORTABLE_CORE
-    chosen = fire.NAME, fire.default(large.workload, core)
-    with schedules.using({large.workload.key: chosen}):
-        assert _is_fused(large)
+DOES_NOT_PAY = {
+    "streams beyond L2": Module((1, 200, 80, 80), 8, 40, 4),
+    "weights of a quarter of L2": Module((1, 520, 8, 8), 128, 4, 4),
+}
+
+
+@pytest.mark.parametrize("name", DOES_NOT_PAY)
+def test_modules_that_would_lose_keep_their_pieces_unless_asked(host_is_arm, name):
+    module = DOES_NOT_PAY[name]
+    assert not _is_fused(module)
+    chosen = fire.NAME, fire.default(module.workload, host.PORTABLE_CORE)
+    with schedules.using({module.workload.key: chosen}):
+        assert _is_fused(module)
 
 
 def test_weights_that_are_no_constants_keep_the_pieces(host_is_arm):

@@ -65,15 +65,18 @@ def supports(workload: FireWorkload, core: Core) -> bool:
 def pays(workload: FireWorkload, core: Core) -> bool:
     """Whether one function beats two (squeeze; both expanding ones), by what was measured.
 
-    It does on all cores but the A72's kind, which hide packing and padding behind arithmetic. What
-    counts there is memory traffic, and while the input streams in and the expanded 1x1 streams
-    out, the squeezed tensor has to wait in L2 for the 3x3: together they must fit.
+    Every block reads all weights of the squeeze: they must keep their place in L2 beside what
+    streams through it. Cores of the A72's kind hide packing and padding behind arithmetic, so that
+    only memory traffic counts: while the input streams in and the expanded 1x1 streams out, the
+    squeezed tensor waits in L2 for the 3x3, and there all must fit together.
     """
-    if core.isa != "aarch64" or core.pipeline != "out-of-order":
-        return True
     squeeze, expand = workload.squeeze, workload.expand1x1
+    l2_bytes = hardware.board(core.usual_board).l2_bytes
+    if 4 * squeeze.k * squeeze.co >= l2_bytes // 4:
+        return False
     streams = 4 * squeeze.n * squeeze.pixels * (squeeze.ci + expand.co)
-    return streams <= hardware.board(core.usual_board).l2_bytes
+    hides_packing = core.isa == "aarch64" and core.pipeline == "out-of-order"
+    return streams <= l2_bytes or not hides_packing
 
 
 def space(workload: FireWorkload, core: Core) -> KnobSpace:
