@@ -41,6 +41,7 @@ setup(
     extras_require={
         "zig": ["ziglang"],
         "bench": ["matplotlib>=3.7"],
+        "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
         "test": ["matplotlib>=3.7", "pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
     },
 )

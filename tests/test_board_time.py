@@ -93,7 +93,7 @@ def test_where_the_user_keeps_files_does_not_matter(armv7_board, tmp_path, monke
 def winograd_cycles(board, folder) -> int:
     """Cycles of one layer with a config that spills to the stack."""
     workload = schedules.Conv2dWorkload(1, 16, 13, 13, 24, 3, 3, padding=(1, 1, 1, 1))
-    config = {"m": 4, "mr": 6, "nr": 8, "share": "channels"}
+    config = {"m": 4, "mr": 6, "nr": 8, "block": 1, "share": "channels"}
     core = board.board.core
     module, pack = schedules.conv2d_module(workload, "conv2d_winograd", config, core)
     library = folder / "layer.so"
