@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tvm import te, tirx
@@ -146,11 +147,18 @@ class Convolution:
             accumulators: buffer with the convolution's values, from element `start` on.
             length: how many; vectors of 4 first, then single elements.
         """
-        whole = length - length % LANES
-        for i in range(0, whole, LANES):
-            self._store(image, channel, offset + i, accumulators, start + i, LANES)
-        for i in range(whole, length):
-            self._store(image, channel, offset + i, accumulators, start + i, 1)
+        for i, lanes in _pieces(length):
+            self._store(image, channel, offset + i, accumulators, start + i, lanes)
+
+    def store_channels(self, image, channel, accumulators, start: int, length: int) -> None:
+        """Stores consecutive channels of a result of one pixel, through the epilogue.
+
+        Args:
+            image, channel: where the first goes, as expressions.
+            accumulators, start, length: as for `store_row`.
+        """
+        for i, lanes in _pieces(length):
+            self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
 
     def apply_epilogue(self, image, channel, offset, accumulators, start: int, length: int) -> None:
         """Applies the epilogue to accumulators in place; arguments as for `store_row`.
@@ -160,20 +168,34 @@ class Convolution:
         if self._epilogue is None:
             return
         for i in range(start, start + length, LANES):
-            at = offset + (i - start)
-            self._apply(image, channel, at, accumulators, i, LANES, accumulators, i)
+            value = (image, channel, offset + (i - start), accumulators, i)
+            self._apply(*value, LANES, target=accumulators, at=i)
 
-    def _store(self, image, channel, offset, accumulators, start: int, lanes: int) -> None:
+    def _store(
+        self, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
+    ) -> None:
+        """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
         slot = self.slot
         at = (image * slot.channels + slot.first + channel) * self.workload.pixels + offset
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
             self.e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
             return
-        self._apply(image, channel, offset, accumulators, start, lanes, self.output, at)
+        value = (image, channel, offset, accumulators, start)
+        self._apply(*value, lanes, channels, target=self.output, at=at)
 
     def _apply(
-        self, image, channel, offset, accumulators, start: int, lanes: int, target, at
+        self,
+        image,
+        channel,
+        offset,
+        accumulators,
+        start: int,
+        lanes: int,
+        channels: int = 1,
+        *,
+        target,
+        at,
     ) -> None:
         """Stores `lanes` values with the epilogue applied into `target` from `at`."""
         e, workload = self.e, self.workload
@@ -182,12 +204,20 @@ class Convolution:
         operand = (image * workload.co + channel) * workload.pixels + offset
         kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
         with e.loop(lanes, "lane", kind) as lane:
-            places = {"element": operand + lane, "channel": channel, "scalar": 0}
+            own = channel + lane if channels > 1 else channel
+            places = {"element": operand + lane, "channel": own, "scalar": 0}
             value = self._epilogue.replay(
                 lambda: BufferLoad(accumulators, [start + lane]),
                 lambda buffer, kind: BufferLoad(self._views[buffer], [places[kind]]),
             )
             e.store(target, at + lane, value)
+
+
+def _pieces(length: int) -> Iterator[tuple[int, int]]:
+    """(start, lanes) of vectors that cover `length` elements, and of the single ones behind."""
+    whole = length - length % LANES
+    yield from ((i, LANES) for i in range(0, whole, LANES))
+    yield from ((i, 1) for i in range(whole, length))
 
 
 def _inline_consumers(sch: TensorSchedule, block):
@@ -209,12 +239,12 @@ def _inline_consumers(sch: TensorSchedule, block):
 def _operands(sch: TensorSchedule, block, func) -> tuple:
     """The function's data and packed weights: the inputs behind the convolution's block.
 
-    Data has four axes, packed weights have three (see `Schedule.packed_shape`).
+    Packed weights have three axes (see `Schedule.packed_shape`), data has two or four.
     """
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
     names = [sch.get(each).name_hint for each in blocks]
     upto = blocks[: names.index(sch.get(block).name_hint) + 1]
     read = [region.source for each in upto for region in sch.get(each).reads]
     inputs = [param for param in func.params if any(param.same_as(buffer) for buffer in read)]
-    by_axes = {len(buffer.shape): buffer for buffer in inputs}
-    return by_axes[4], by_axes[3]
+    is_weight = [len(buffer.shape) == 3 for buffer in inputs]
+    return inputs[is_weight.index(False)], inputs[is_weight.index(True)]
