@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..hardware import Core
-from .a64_inorder import A64InOrderKernel
+from .a32_inorder import A32InOrderKernel
+from .a64 import A64Kernel
 from .armv7 import Armv7Kernel
 from .base import MicroKernel
-from .vector_ir import VectorKernel
 
 _FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
-    ("armv7", "in-order"): Armv7Kernel,
+    ("armv7", "in-order"): A32InOrderKernel,
     ("armv7", "out-of-order"): Armv7Kernel,
-    ("aarch64", "in-order"): A64InOrderKernel,
-    ("aarch64", "out-of-order"): VectorKernel,
+    ("aarch64", "in-order"): A64Kernel,
+    ("aarch64", "out-of-order"): A64Kernel,
 }
 
 

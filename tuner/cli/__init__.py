@@ -14,6 +14,7 @@ from tuner.cli.best import best_verb
 from tuner.cli.boards import boards_verb
 from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
+from tuner.cli.order_search import order_search_verb
 from tuner.cli.serve import serve_verb
 from tuner.cli.server_binary import server_binary_verb
 from tuner.cli.tune import tune_verb
@@ -60,6 +61,7 @@ for _verb in (
     serve_verb,
     server_binary_verb,
     explain_verb,
+    order_search_verb,
 ):
     command_line.add_command(_verb)
 
