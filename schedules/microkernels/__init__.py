@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from ..hardware import Core
-from .a32_inorder import A32InOrderKernel
+from .a32 import A32Kernel
 from .a64 import A64Kernel
-from .armv7 import Armv7Kernel
 from .base import MicroKernel
+from .vector_ir import VectorKernel
 
-_FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
-    ("armv7", "in-order"): A32InOrderKernel,
-    ("armv7", "out-of-order"): Armv7Kernel,
-    ("aarch64", "in-order"): A64Kernel,
-    ("aarch64", "out-of-order"): A64Kernel,
+# The first family that has a tile makes its kernel.
+_FAMILIES: dict[tuple[str, str], tuple[type[MicroKernel], ...]] = {
+    ("armv7", "in-order"): (A32Kernel,),
+    ("armv7", "out-of-order"): (A32Kernel,),
+    ("aarch64", "in-order"): (A64Kernel,),
+    ("aarch64", "out-of-order"): (VectorKernel, A64Kernel),
 }
-
-
-def _family(core: Core) -> type[MicroKernel]:
-    return _FAMILIES[core.isa, core.pipeline]
 
 
 def tiles(core: Core) -> tuple[tuple[int, int], ...]:
     """The (MR, NR) register tiles worth having on `core`, smallest first."""
-    return _family(core).tiles
+    found = {tile for family in _FAMILIES[core.isa, core.pipeline] for tile in family.tiles}
+    return tuple(sorted(found, key=lambda tile: (tile[0] * tile[1], tile)))
 
 
 def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
@@ -31,7 +29,7 @@ def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
     Raises:
         ValueError: there is no such tile; the message lists those there are.
     """
-    family = _family(core)
-    if (mr, nr) not in family.tiles:
-        raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {family.tiles}")
-    return family(core, mr, nr)
+    for family in _FAMILIES[core.isa, core.pipeline]:
+        if (mr, nr) in family.tiles:
+            return family(core, mr, nr)
+    raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {tiles(core)}")

@@ -22,9 +22,9 @@ class A64Kernel(PipelinedKernel):
     """Accumulators from v0 up, then the weights, then the pixels."""
 
     layouts = {
-        (4, 4): Layout(2, 2, 2, 1),
-        (4, 8): Layout(2, 2, 4, 1),
-        (8, 4): Layout(2, 4, 2, 1),
+        (4, 4): Layout(4, 4, 4, 1),
+        (4, 8): Layout(4, 4, 8, 2),
+        (8, 4): Layout(4, 8, 4, 2),
         (4, 12): Layout(2, 2, 6, 2),
         (8, 8): Layout(2, 4, 4, 2),
         (4, 16): Layout(2, 2, 8, 2),
