@@ -17,7 +17,7 @@ from tvm import te, tirx
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
-from ..microkernels import tiles
+from ..microkernels import tile_cost, tiles
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
@@ -59,11 +59,11 @@ class Conv2dWinograd(Schedule):
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         def cost(config: Config) -> float:
-            """Products with idle lanes and rows counted, and loads beside them."""
+            """Cycles of the products, idle lanes and rows counted."""
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
             rows = -(-workload.co // mr) * mr
             columns = -(-tile_count(workload, m) // nr) * nr
-            return (m + 2) ** 2 * rows * columns * (1 + (mr + nr) / (mr * nr))
+            return (m + 2) ** 2 * rows * columns * tile_cost(core, mr, nr)
 
         weights_stream = 4 * 36 * workload.ci * workload.co > core.l1d_bytes * 8
         share = "channels" if weights_stream else "pixels"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from ..hardware import Core
+from ..lowering.emit import LANES
+from . import orders
 from .a32 import A32Kernel
 from .a64 import A64Kernel
 from .base import MicroKernel
@@ -33,3 +37,16 @@ def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
         if (mr, nr) in family.tiles:
             return family(core, mr, nr)
     raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {tiles(core)}")
+
+
+def tile_cost(core: Core, mr: int, nr: int) -> float:
+    """What one 4-lane multiply-accumulate costs in this tile beside others: for hand-picked tiles.
+
+    Without a stored order, cycles at peak and the loads in the loop. With one, the loop's cycles
+    and one for each vector it loads, since not all come from L1; the weights' 1 / NR count a
+    quarter more, because short rows of pixels take longer to pack.
+    """
+    stored = orders.load(orders.path(core.name, mr, nr))
+    if stored is not None:
+        return float(Fraction(stored["cycles"]) / stored["products"]) + 1.25 / nr + 1 / mr
+    return 2 * LANES / core.peak_flops_per_cycle * (1 + 1 / nr + 1 / mr)

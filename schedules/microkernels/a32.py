@@ -8,6 +8,8 @@ cores have time for every load behind a `vmla` of two or four cycles, so there t
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..lowering.emit import LANES
 from .body import Layout
 from .pipelined import Loading, PipelinedKernel
@@ -20,7 +22,7 @@ _SCRATCH = ((0, 1), (2, 3), (4, 5), (8, 9))
 class A32Kernel(PipelinedKernel):
     """Accumulators from q15 down, weights from d0 up, as only d0 to d15 can be read by lane."""
 
-    layouts = {
+    layouts: ClassVar = {
         (4, 4): Layout(4, 8, 4),
         (8, 4): Layout(4, 8, 4, 2),
         (4, 8): Layout(2, 4, 4),

@@ -6,10 +6,14 @@ What an order has to follow on a Cortex-A53 (Tencent/ncnn, developer guide, arm-
 - a 128-bit load issues alone and takes two cycles, so a vector is loaded as two halves: `ldr d` for
   the low one, an integer `ldr x` (free behind an `fmla`) and `ins` for the high one, in that order,
   because `ldr d` clears the high half;
-- a 64-bit vector load cannot issue some cycles after an `fmla` (`fma_load_gap` in the core's table).
+- a 64-bit vector load cannot issue some cycles after an `fmla` (`fma_load_gap` in the core's
+  table), so the loads of an order form chains that many cycles apart: each in the shadow of the
+  one before, where no `fmla` issued.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from ..lowering.emit import LANES
 from .body import Layout
@@ -21,7 +25,7 @@ _SCRATCH = tuple(range(5, 16))  # x registers for halves on their way
 class A64Kernel(PipelinedKernel):
     """Accumulators from v0 up, then the weights, then the pixels."""
 
-    layouts = {
+    layouts: ClassVar = {
         (4, 4): Layout(4, 4, 4, 1),
         (4, 8): Layout(4, 4, 8, 2),
         (8, 4): Layout(4, 8, 4, 2),

@@ -130,7 +130,5 @@ def last_steps(lines: Sequence[Line], count: int) -> list[str]:
     What is left of a legal order when whole steps and their loads are left out is legal.
     """
     return [
-        line.text
-        for line in lines
-        if line.step < count and line.kind in (PRODUCT, LOAD, ADVANCE)
+        line.text for line in lines if line.step < count and line.kind in (PRODUCT, LOAD, ADVANCE)
     ]

@@ -74,8 +74,12 @@ class PipelinedKernel(InlineAsmKernel):
     def add(self, pointer: str, operand: str) -> str: ...
 
     def symbol(self, k: int) -> str:
-        core = self.core.name.replace("-", "_")
-        return f"sgemm_{core}_{self.mr}x{self.nr}_end{self._end(k)}"
+        return f"{self.name}_end{self._end(k)}"
+
+    @property
+    def name(self) -> str:
+        """Core and tile, for symbols and files."""
+        return f"sgemm_{self.core.name.replace('-', '_')}_{self.mr}x{self.nr}"
 
     def steps(self, k: int) -> int:
         """Turns of the loop; what is left of K, one turn at most, is written out."""

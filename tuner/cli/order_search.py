@@ -15,7 +15,7 @@ from tuner.cli.options import resolve_board, target_option
 from tuner.errors import UserError
 from tuner.kernel_search import store
 from tuner.kernel_search.program import Confirmation, confirm
-from tuner.kernel_search.search import Found, random_orders, search, searchable
+from tuner.kernel_search.search import Cost, Found, loop_lines, random_orders, search, searchable
 from tuner.report.progress import OrderProgress
 from tuner.report.tables import make_console, make_table
 
@@ -68,7 +68,8 @@ def order_search_verb(target: str, tile: str | None, seed: int, evals: int, fold
             found = search(board, plain, evals, seed, progress.on_step)
         confirmation = confirm(board, found.kernel)
         _require_same(found, confirmation)
-        outcome = store.keep(found, folder, seed=seed, evaluations=evals)
+        cost = Cost(board, loop_lines(plain))
+        outcome = store.keep(found, cost, folder, seed=seed, evaluations=evals)
         products = plain.products_a_turn()
         table.add_row(
             f"{mr}x{nr}",

@@ -96,11 +96,9 @@ def confirm(board: Board, kernel: PipelinedKernel) -> Confirmation:
 
 
 def _function(isa: str, kernel: PipelinedKernel, k: int) -> str:
-    """`void kernel(long steps, const float *weights, const float *pixels, long advance, float *)`"""
+    """The kernel as a function: its declaration is in `_main`."""
     lines = concrete(isa, kernel.lines(k))
-    registers = [
-        kernel.accumulator(i, j) for i in range(kernel.mr) for j in range(kernel.nr // 4)
-    ]
+    registers = [kernel.accumulator(i, j) for i in range(kernel.mr) for j in range(kernel.nr // 4)]
     if isa == "aarch64":
         saved = [f"stp d{8 + 2 * n}, d{9 + 2 * n}, [sp, #{16 * n}]" for n in range(4)]
         text = [

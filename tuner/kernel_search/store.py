@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from fractions import Fraction
 from pathlib import Path
 
 from schedules.microkernels import orders
 from tuner.board.emulator.params import MODEL_VERSION
 from tuner.errors import UserError
-from tuner.kernel_search.search import Found
+from tuner.kernel_search.search import Cost, Found
 
 _WIDTH = 100
 
 
-def keep(found: Found, folder: Path, *, seed: int, evaluations: int) -> str:
-    """Stores an order unless one at least as fast is there.
+def keep(found: Found, cost: Cost, folder: Path, *, seed: int, evaluations: int) -> str:
+    """Stores an order unless one at least as good is there.
 
     Returns:
         What was done, in a word or two.
@@ -29,7 +28,7 @@ def keep(found: Found, folder: Path, *, seed: int, evaluations: int) -> str:
     path = orders.path(kernel.core.name, kernel.mr, kernel.nr, folder)
     stored = orders.load(path)
     is_same_body = stored is not None and stored["body"] == orders.digest(body)
-    if stored and is_same_body and Fraction(stored["cycles"]) <= found.cycles:
+    if stored and is_same_body and cost(stored["order"]) <= found.cost:
         return "kept the old"
     facts = {
         "core": kernel.core.name,

@@ -1,4 +1,4 @@
-"""Instruction orders found by `python -m tuner order-search`: one small text file a core and tile."""
+"""Instruction orders found by `python -m tuner order-search`, one text file a core and tile."""
 
 from __future__ import annotations
 

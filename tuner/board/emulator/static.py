@@ -79,6 +79,8 @@ class CoreModel:
         library = _library(progress)
         self._native = ctypes.CDLL(str(library))
         self._native.static_prepare.restype = ctypes.c_void_p
+        self._native.static_load.restype = ctypes.c_void_p
+        self._parameters: int | None = None
         self._table = library.with_name(f"{board.name}-v{params.MODEL_VERSION}.txt")
         self._text = params.text(board)
 
@@ -121,9 +123,12 @@ class CoreModel:
     def _load(self) -> None:
         if CoreModel._loaded is self:
             return
-        self._table.write_text(self._text, encoding="ascii")
-        if not self._native.static_load(str(self._table).encode()):
-            raise RuntimeError(f"the core model refuses {self._table}")
+        if self._parameters is None:
+            self._table.write_text(self._text, encoding="ascii")
+            self._parameters = self._native.static_load(str(self._table).encode())
+            if self._parameters is None:
+                raise RuntimeError(f"the core model refuses {self._table}")
+        self._native.static_select(ctypes.c_void_p(self._parameters))
         CoreModel._loaded = self
 
 
@@ -143,7 +148,7 @@ class OrderedLoop:
     def time(self, order: Sequence[int]) -> LoopTime:
         """The steady state with the instructions in this order of their positions."""
         result = _Result()
-        self._order[:] = order  # type: ignore[index]
+        self._order[:] = list(order)
         with CoreModel._lock:
             self._model._load()
             self._model._native.static_time(self._block, self._order, ctypes.byref(result))

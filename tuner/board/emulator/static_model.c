@@ -11,13 +11,19 @@ enum { MAX_ITERATIONS = 256, MAX_LINE = 256 };
 static const struct pipeline *pipeline;
 static void *core;
 
-int static_load(const char *parameter_path) {
-  if (!read_parameters(parameter_path)) return 0;
+void static_select(const struct parameters *board) {
+  parameters = *board;
   pipeline = parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
   free(core);
   core = pipeline->create();
   pipeline->select(core);
-  return 1;
+}
+
+struct parameters *static_load(const char *parameter_path) {
+  if (!read_parameters(parameter_path)) return NULL;
+  struct parameters *board = malloc(sizeof *board);
+  *board = parameters;
+  return board;
 }
 
 static int count_lines(const char *text) {

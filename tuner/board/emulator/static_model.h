@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "decode.h"
+#include "parameters.h"
 
 struct static_result {
   int64_t cycles;     /* of `iterations` iterations, after which the pipeline's state is the same */
@@ -14,8 +15,10 @@ struct static_result {
   int32_t instructions, undecoded; /* of one iteration */
 };
 
-/* A board's parameter file (parameters.h); 0 after a line on stderr when it cannot be used. */
-int static_load(const char *parameter_path);
+/* A board's parameter file (parameters.h); NULL after a line on stderr when it cannot be used. */
+struct parameters *static_load(const char *parameter_path);
+/* From now on times are of this board. */
+void static_select(const struct parameters *board);
 
 /* Lines of disassembly, the last one a branch back to the first; 0 if there are none. */
 int static_loop(int is_a64, const char *lines, struct static_result *result);
