@@ -16,8 +16,8 @@ from tuner.kernel_search.annealing import anneal
 from tuner.kernel_search.legality import Dependencies
 from tuner.kernel_search.program import concrete
 
-# Share of the loads counted as late: small, so that it decides between orders equal from L1.
-_MISSES = Fraction(1, 32)
+# Share of the loads counted as late: small, so that an order is first of all fast from L1.
+_MISSES = Fraction(1, 16)
 
 
 @dataclass(frozen=True)
