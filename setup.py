@@ -16,7 +16,10 @@ setup(
         include=["schedules", "schedules.*", "tuner", "tuner.*", "benchmarks", "benchmarks.*"]
     ),
     package_data={
-        "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
+        "schedules": [
+            *("cores/*.toml", "boards/*.toml", "records/*.jsonl"),
+            "microkernels/orders/*.json",
+        ],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
         "tuner.report": ["*.css"],
         "benchmarks": ["*.csv", "*.c"],

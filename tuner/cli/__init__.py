@@ -16,6 +16,7 @@ from tuner.cli.compare import compare_verb
 from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
 from tuner.cli.export import export_verb
+from tuner.cli.order_search import order_search_verb
 from tuner.cli.plan import plan_verb
 from tuner.cli.report import report_verb
 from tuner.cli.serve import serve_verb
@@ -68,6 +69,7 @@ for _verb in (
     serve_verb,
     server_binary_verb,
     explain_verb,
+    order_search_verb,
 ):
     command_line.add_command(_verb)
 

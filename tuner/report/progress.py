@@ -1,10 +1,11 @@
-"""One progress bar for the network; the only module that knows tqdm."""
+"""Progress bars, of a network and of an order search; the only module that knows tqdm."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+from fractions import Fraction
 from types import TracebackType
 
 from tqdm import tqdm
@@ -100,3 +101,27 @@ class Progress:
             left_s = max(0.0, self._start_s + self._time_s - time.monotonic())
             left = f", {format_duration(left_s)} left"
         return f"layers {format_time(best_s)}{gain}{failed}{left}"
+
+
+class OrderProgress:
+    """The search of one tile's instruction order; use as a context manager."""
+
+    _ORDERS_BETWEEN_UPDATES = 1000
+
+    def __init__(self, tile: str, evaluations: int, products: int) -> None:
+        self._products = products
+        self._bar = tqdm(desc=tile, total=evaluations, unit="order", disable=None, leave=False)
+        self._done = 0
+
+    def __enter__(self) -> OrderProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def on_step(self, best_cycles: Fraction) -> None:
+        """Count an order; `best_cycles` of a turn are the fewest so far."""
+        self._done += 1
+        if self._done % self._ORDERS_BETWEEN_UPDATES == 0:
+            self._bar.set_postfix_str(f"best {float(best_cycles / self._products):.3f}")
+            self._bar.update(self._ORDERS_BETWEEN_UPDATES)
