@@ -7,7 +7,9 @@ import sys
 import click
 
 from benchmarks.fidelity import fidelity_verb
+from benchmarks.micro import micro_verb
 from benchmarks.neighbours import neighbours_verb
+from benchmarks.speed import speed_verb
 from benchmarks.summary import summary_verb
 from tuner.errors import UserError
 
@@ -20,7 +22,7 @@ def command_line() -> None:
     """Measure again what the documentation claims."""
 
 
-for _verb in (fidelity_verb, neighbours_verb, summary_verb):
+for _verb in (fidelity_verb, micro_verb, neighbours_verb, speed_verb, summary_verb):
     command_line.add_command(_verb)
 
 

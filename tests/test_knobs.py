@@ -7,7 +7,6 @@ import random
 import re
 
 import pytest
-import tvm
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tvm import te
@@ -15,6 +14,7 @@ from tvm import te
 import schedules
 from schedules import Conv2dWorkload, KnobSpace
 from schedules.hardware import core
+from schedules.lowering.schedule_pass import schedule_function
 
 WORKLOAD = Conv2dWorkload(1, 16, 13, 13, 24, 3, 3, padding=(1, 1, 1, 1))
 
@@ -129,10 +129,10 @@ def test_a_direct_call_for_what_is_not_supported_names_schedules_that_would():
 
 
 def test_a_bad_config_in_a_tensor_expression_is_refused_when_it_is_lowered():
-    gemm = tvm.topi.arm_cpu.conv2d_gemm
+    gemm = schedules.get("conv2d_gemm")
     config = {"mr": 4, "nr": 4, "block": 3, "share": "pixels", "panel": "packed"}
     data = te.placeholder((1, 16, 13, 13), name="data")
     weight = te.placeholder(gemm.packed_shape(WORKLOAD, config), name="weight")
     func = te.create_prim_func([data, weight, gemm.compute(data, weight, WORKLOAD, config)])
     with pytest.raises(ValueError, match=r"knob 'block' is 3: legal are 1, 2, 4"):
-        tvm.topi.arm_cpu.schedule_function(func, core("cortex-a17"))
+        schedule_function(func, core("cortex-a17"))

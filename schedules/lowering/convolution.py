@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tvm import te, tirx
@@ -43,6 +44,22 @@ def find_annotated(sch: TensorSchedule):
 
 
 @dataclass(frozen=True)
+class Fused:
+    """What a convolution uses that is only a part of a larger function.
+
+    Attributes:
+        emitter: of the whole function.
+        source: flat buffer that holds its input, with its border, instead of the parameter.
+        weight: parameter to read the packed weights from instead of its own, where they are packed
+            otherwise.
+    """
+
+    emitter: Emitter
+    source: tirx.Var | None = None
+    weight: tirx.Var | None = None
+
+
+@dataclass(frozen=True)
 class Slot:
     """Where a convolution writes: its channels begin at `first` of an NCHW tensor of `channels`."""
 
@@ -60,13 +77,20 @@ class Convolution:
     Args:
         func: a PrimFunc with one annotated convolution block and elementwise blocks behind it.
         slot: where to write instead of the function's own output.
+        fused: given where the convolution is only a part of a larger function.
+
+    Attributes:
+        data_param, weight_param: the function's parameters for input and packed weights.
+        data, weight, output: flat views of what is read and written.
 
     Raises:
         NotAConvolution: `func` has no annotated block.
         NotElementwise: something behind the convolution cannot be replayed on a tile.
     """
 
-    def __init__(self, func: tirx.PrimFunc, slot: Slot | None = None) -> None:
+    def __init__(
+        self, func: tirx.PrimFunc, slot: Slot | None = None, fused: Fused | None = None
+    ) -> None:
         sch = TensorSchedule(func)
         found = find_annotated(sch)
         if found is None:
@@ -76,7 +100,7 @@ class Convolution:
         self.workload = Conv2dWorkload.from_key(chosen["workload"])
         self.schedule_name: str = chosen["schedule"]
         self.config: dict[str, int | str] = chosen["config"]
-        data, weight = _operands(sch, block, func)
+        self.data_param, self.weight_param = _operands(sch, block, func)
         last = _inline_consumers(sch, block)
         final = sch.get(last)
         self._epilogue = (
@@ -85,25 +109,28 @@ class Convolution:
             else Epilogue(final.body, sch.get(block).writes[0].source, func.params)
         )
         self.slot = slot or Slot(final.writes[0].source, 0)
-        self.e = Emitter()
-        self.data = self.e.flat_view(data)
+        fused = fused or Fused(Emitter())
+        self.e = fused.emitter
+        self.source = fused.source
+        self.data = self.e.flat_view(self.data_param) if fused.source is None else fused.source
+        weight = self.weight_param if fused.weight is None else fused.weight
         self.weight = self.e.flat_view(weight)
         self.output = self.e.flat_view(self.slot.buffer)
         self._views = {
             buffer: self.e.flat_view(buffer)
             for buffer in (self._epilogue.inputs if self._epilogue else [])
         }
-        self._imports: list[str] = []
+        self.imports: list[str] = []
 
     def import_llvm(self, text: str) -> None:
         """Links LLVM IR `text` into the function's module."""
-        if text not in self._imports:
-            self._imports.append(text)
+        if text not in self.imports:
+            self.imports.append(text)
 
     def body(self) -> tirx.Stmt:
         """What was emitted, as one statement."""
         body = self.e.body()
-        for text in self._imports:
+        for text in self.imports:
             body = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", text, body)
         return body
 
@@ -120,29 +147,77 @@ class Convolution:
             accumulators: buffer with the convolution's values, from element `start` on.
             length: how many; vectors of 4 first, then single elements.
         """
-        whole = length - length % LANES
-        for i in range(0, whole, LANES):
-            self._store(image, channel, offset + i, accumulators, start + i, LANES)
-        for i in range(whole, length):
-            self._store(image, channel, offset + i, accumulators, start + i, 1)
+        for i, lanes in _pieces(length):
+            self._store(image, channel, offset + i, accumulators, start + i, lanes)
 
-    def _store(self, image, channel, offset, accumulators, start: int, lanes: int) -> None:
-        e, workload, slot = self.e, self.workload, self.slot
-        # Operands of the epilogue have the convolution's channels, the output may have more.
-        operand = (image * workload.co + channel) * workload.pixels + offset
-        at = (image * slot.channels + slot.first + channel) * workload.pixels + offset
+    def store_channels(self, image, channel, accumulators, start: int, length: int) -> None:
+        """Stores consecutive channels of a result of one pixel, through the epilogue.
+
+        Args:
+            image, channel: where the first goes, as expressions.
+            accumulators, start, length: as for `store_row`.
+        """
+        for i, lanes in _pieces(length):
+            self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
+
+    def apply_epilogue(self, image, channel, offset, accumulators, start: int, length: int) -> None:
+        """Applies the epilogue to accumulators in place; arguments as for `store_row`.
+
+        `length` is a multiple of 4.
+        """
+        if self._epilogue is None:
+            return
+        for i in range(start, start + length, LANES):
+            value = (image, channel, offset + (i - start), accumulators, i)
+            self._apply(*value, LANES, target=accumulators, at=i)
+
+    def _store(
+        self, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
+    ) -> None:
+        """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
+        slot = self.slot
+        at = (image * slot.channels + slot.first + channel) * self.workload.pixels + offset
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
-            e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
+            self.e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
             return
+        value = (image, channel, offset, accumulators, start)
+        self._apply(*value, lanes, channels, target=self.output, at=at)
+
+    def _apply(
+        self,
+        image,
+        channel,
+        offset,
+        accumulators,
+        start: int,
+        lanes: int,
+        channels: int = 1,
+        *,
+        target,
+        at,
+    ) -> None:
+        """Stores `lanes` values with the epilogue applied into `target` from `at`."""
+        e, workload = self.e, self.workload
+        assert self._epilogue is not None
+        # Operands of the epilogue have the convolution's channels, the output may have more.
+        operand = (image * workload.co + channel) * workload.pixels + offset
         kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
         with e.loop(lanes, "lane", kind) as lane:
-            places = {"element": operand + lane, "channel": channel, "scalar": 0}
+            own = channel + lane if channels > 1 else channel
+            places = {"element": operand + lane, "channel": own, "scalar": 0}
             value = self._epilogue.replay(
                 lambda: BufferLoad(accumulators, [start + lane]),
                 lambda buffer, kind: BufferLoad(self._views[buffer], [places[kind]]),
             )
-            e.store(self.output, at + lane, value)
+            e.store(target, at + lane, value)
+
+
+def _pieces(length: int) -> Iterator[tuple[int, int]]:
+    """(start, lanes) of vectors that cover `length` elements, and of the single ones behind."""
+    whole = length - length % LANES
+    yield from ((i, LANES) for i in range(0, whole, LANES))
+    yield from ((i, 1) for i in range(whole, length))
 
 
 def _inline_consumers(sch: TensorSchedule, block):
@@ -164,12 +239,12 @@ def _inline_consumers(sch: TensorSchedule, block):
 def _operands(sch: TensorSchedule, block, func) -> tuple:
     """The function's data and packed weights: the inputs behind the convolution's block.
 
-    Data has four axes, packed weights have three (see `Schedule.packed_shape`).
+    Packed weights have three axes (see `Schedule.packed_shape`), data has two or four.
     """
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
     names = [sch.get(each).name_hint for each in blocks]
     upto = blocks[: names.index(sch.get(block).name_hint) + 1]
     read = [region.source for each in upto for region in sch.get(each).reads]
     inputs = [param for param in func.params if any(param.same_as(buffer) for buffer in read)]
-    by_axes = {len(buffer.shape): buffer for buffer in inputs}
-    return by_axes[4], by_axes[3]
+    is_weight = [len(buffer.shape) == 3 for buffer in inputs]
+    return inputs[is_weight.index(False)], inputs[is_weight.index(True)]

@@ -10,6 +10,8 @@ from tvm.tirx import BufferLoad, ForKind
 
 F32 = "float32"
 LANES = 4  # of a 128-bit NEON register in float32
+_TO_READ_FROM_L1 = (0, 3, 1)  # arguments of llvm.prefetch: read, keep, data
+LINE = 16  # float32 of a 64-byte cache line; no core here has another
 _STACK_BYTES = 1024  # runtime::kMaxStackAlloca
 
 
@@ -42,6 +44,13 @@ class Emitter:
 
     def store(self, buffer, index, value) -> None:
         self.emit(tirx.BufferStore(buffer, value, [index]))
+
+    def prefetch(self, buffer, index) -> None:
+        """Asks for the cache line of an element. It may lie anywhere: a prefetch never faults."""
+        address = tirx.address_of(BufferLoad(buffer, [index]))
+        arguments = [tirx.const(value, "int32") for value in _TO_READ_FROM_L1]
+        call = tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments)
+        self.emit(tirx.Evaluate(call))
 
     def bind(self, name: str, value):
         """A scalar variable that holds `value`; constants stay constants."""

@@ -20,6 +20,11 @@ SHAPES = (
     Conv2dWorkload(1, 3, 11, 9, 3, 5, 5, padding=(2, 2, 2, 2), groups=3),
     Conv2dWorkload(1, 3, 19, 22, 3, 3, 3, stride=(1, 3), dilation=(2, 1), groups=3),
     Conv2dWorkload(1, 12, 10, 9, 8, 3, 3, padding=(1, 1, 1, 1), groups=4),
+    Conv2dWorkload(1, 6, 13, 13, 10, 5, 5, padding=(2, 2, 2, 2), groups=2),  # as in AlexNet
+    Conv2dWorkload(2, 64, 7, 9, 64, 3, 3, padding=(1, 1, 1, 1), groups=32),  # as in ResNeXt
+    Conv2dWorkload(1, 9, 8, 3, 27, 1, 1, groups=3),
+    Conv2dWorkload(1, 5, 9, 11, 10, 3, 2, stride=(2, 1), padding=(0, 1, 1, 0), groups=5),
+    Conv2dWorkload(3, 37, 1, 1, 41, 1, 1),  # a fully connected layer
 )
 """Small ones of every kind; each is computed in milliseconds."""
 

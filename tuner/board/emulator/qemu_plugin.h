@@ -1,4 +1,4 @@
-/* The part of QEMU's TCG plugin interface (API version 1, QEMU 4.2 and later) that we use.
+/* The part of QEMU's TCG plugin interface (API version 1: QEMU 4.2 to 8.2; tried with 7.2) that we use.
  *
  * Written from the documented interface, so that the plugin builds without QEMU's headers, which
  * Debian does not package.  QEMU's public names are kept. */
@@ -56,6 +56,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn); /* the caller frees it */
