@@ -1,9 +1,14 @@
 """`depthwise_conv2d`: each channel by itself, input rows reused in registers.
 
-A tile of VH x VW output pixels is held in registers; every input row under it is loaded once and
-contributes to each of the up to KH output rows it lies under (the row reuse of ncnn's and XNNPACK's
-depthwise kernels, on planar data). The channel's plane is first copied into a buffer with its
-border, so the loops have no conditions; tiles at the edges overlap instead of reaching beyond.
+The plane is cut into tiles of VH x VW outputs (see `depthwise_tile`). Every input row under a tile
+is loaded once and contributes to each of the up to KH output rows it lies under: the row reuse of
+ncnn's and XNNPACK's depthwise kernels, on planar data. The plane is read in place. Tiles that touch
+its border are code of their own with zeros where there is nothing to load; those inside are a loop.
+
+With 9 products for each 4 bytes read and 4 written, memory is the bound of large planes, so they
+are read and written in the order of addresses: rows one at a time (VH = 1), as wide as registers
+allow. Stores in several rows at once would have each line fetched before it is overwritten, which
+costs more than loading an input row again from L1. Planes of up to 14 rows are one tile high.
 """
 
 from __future__ import annotations
@@ -18,15 +23,18 @@ from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
 from ..lowering.emit import LANES, Emitter, ramp
+from ..microkernels import is_assembly_replaced
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
-from .depthwise_tile import LINE, Axis, Tile, live_rows, vector_starts
+from .depthwise_tile import LINE, MARGIN, Axis, Tile, live_rows, vector_starts
 from .facts import CORES
 from .padding import pad_compute
 
 _REGISTERS = {"armv7": 16, "aarch64": 32}
-_WIDTHS = (4, 8, 12, 16, 20, 28, 40, 56)
-_HEIGHTS = (1, 2, 4, 7, 8, 14)
+_WIDTHS = (4, 8, 12, 16, 20, 28, 56)
+_HEIGHTS = (1, 2, 4, 7, 14)
+_LOWEST_LARGE_PLANE = 15  # rows
+_ROW_AHEAD = 56  # input pixels of one row that a hand-picked tile spans
 
 
 @schedule("depthwise_conv2d", version=2)
@@ -40,25 +48,39 @@ class DepthwiseConv2d(Schedule):
             if vh > workload.oh or vw > workload.ow:
                 return False
             sums = min(vh, live_rows(workload)) * len(vector_starts(vw))
-            others = _weight_vectors(workload) + 4
-            return vw == LANES or sums + others <= _REGISTERS[core.isa]
+            pixels = 4
+            needed = sums + _weight_vectors(workload) + pixels
+            return vw == LANES or needed <= _REGISTERS[core.isa]
 
-        heights = sorted({*_HEIGHTS, workload.oh} if workload.oh <= 16 else _HEIGHTS)
-        widths = sorted({*_WIDTHS, workload.ow} if workload.ow <= 32 else _WIDTHS)
-        return KnobSpace({"vh": tuple(heights), "vw": tuple(widths)}, allowed)
+        def sizes(listed: tuple[int, ...], whole: int) -> tuple[int, ...]:
+            return tuple(sorted({*listed, whole} if whole <= max(_HEIGHTS) else listed))
+
+        return KnobSpace(
+            {"vh": sizes(_HEIGHTS, workload.oh), "vw": sizes(_WIDTHS, workload.ow)}, allowed
+        )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        heights = {1} if workload.oh >= _LOWEST_LARGE_PLANE else {1, workload.oh}
+        widest = max(_ROW_AHEAD // workload.stride[1], LANES)
+
         def cost(config: Config) -> float:
-            """Cycles an output row of vectors: products, loads and shuffles."""
+            """Cycles of products, loads and shuffles in a plane, all with data in L1."""
             vh, vw = int(config["vh"]), int(config["vw"])
             vectors, stride = len(vector_starts(vw)), workload.stride[1]
-            products = vectors * workload.k
+            products = vh * vectors * workload.k
             loads = 2 * (stride * vectors + 2) + vectors * (workload.kw - 1)
-            input_rows = ((vh - 1) * workload.stride[0] + workload.kh) / vh
-            tiles = -(-workload.oh // vh) * vh * -(-workload.ow // vw)
+            input_rows = (vh - 1) * workload.stride[0] + workload.kh
+            tiles = -(-workload.oh // vh) * -(-workload.ow // vw)
             return tiles * (products + loads * input_rows)
 
-        return min(self.space(workload, core), key=lambda config: (cost(config), str(config)))
+        return min(
+            (
+                config
+                for config in self.space(workload, core)
+                if config["vh"] in heights and int(config["vw"]) <= widest
+            ),
+            key=lambda config: (cost(config), str(config)),
+        )
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 1.0
@@ -103,7 +125,8 @@ class DepthwiseConv2d(Schedule):
         def output(n, c, y, x):
             row = y * workload.stride[0] + kh * workload.dilation[0]
             column = x * workload.stride[1] + kw * workload.dilation[1]
-            return te.sum(padded[n, c, row, column] * weight[c, 0, kh * workload.kw + kw], axis=[kh, kw])
+            tap = weight[c, 0, kh * workload.kw + kw]
+            return te.sum(padded[n, c, row, column] * tap, axis=[kh, kw])
 
         return annotated(output, workload, self.name, config)
 
@@ -111,21 +134,23 @@ class DepthwiseConv2d(Schedule):
         e, workload = conv.e, conv.workload
         rows, columns = _axes(workload, config)
         vectors = _weight_vectors(workload)
+        by_lane = core.isa == "armv7" and not is_assembly_replaced()
         with e.loop(workload.n * workload.ci, "index", ForKind.PARALLEL) as index:
             image = e.bind("image", tirx.floordiv(index, workload.ci))
             channel = e.bind("channel", tirx.floormod(index, workload.ci))
             start = e.bind("start", index * (workload.h * workload.w))
-            weights = []
-            for i in range(vectors):
-                weights.append(tirx.Var("weights", f"float32x{LANES}"))
-                place = ramp((channel * vectors + i) * LANES)
-                e.emit(tirx.Bind(weights[-1], BufferLoad(conv.weight, [place])))
-            tile = Tile(conv, rows, columns, weights, core.isa == "armv7")
+            weights = [
+                e.bind_vector(
+                    "weights", BufferLoad(conv.weight, [ramp((channel * vectors + i) * LANES)])
+                )
+                for i in range(vectors)
+            ]
+            tile = Tile(conv, rows, columns, weights, by_lane)
             # While one band of tiles is computed, the next one's lines are on their way to L1.
             band = min(rows.tile * rows.stride, workload.h) * workload.w
             share = band // columns.count
             for y, row in _each(e, rows, 0, "tile_row"):
-                for x, column in _each(e, columns, LANES - 1, "tile_column"):
+                for x, column in _each(e, columns, MARGIN, "tile_column"):
                     ahead = start + (row + 1) * band + column * share
                     tile.emit(image, channel, start, y, x, (ahead, -(-share // LINE)))
 
@@ -136,7 +161,9 @@ def _weight_vectors(workload: Conv2dWorkload) -> int:
 
 def _axes(workload: Conv2dWorkload, config: Config) -> tuple[Axis, Axis]:
     top, left, _, _ = workload.padding
-    reach = [(k - 1) * d for k, d in zip((workload.kh, workload.kw), workload.dilation, strict=True)]
+    reach = [
+        (k - 1) * d for k, d in zip((workload.kh, workload.kw), workload.dilation, strict=True)
+    ]
     rows = Axis(workload.oh, int(config["vh"]), workload.h, workload.stride[0], top, reach[0])
     columns = Axis(workload.ow, int(config["vw"]), workload.w, workload.stride[1], left, reach[1])
     return rows, columns

@@ -1,7 +1,7 @@
 """A tile of one channel's plane: rows in registers from the first load to the last product.
 
 The input is read in place. Each vector of an input row is loaded once; its shifted neighbours come
-from shuffles of registers, pixels two apart from de-interleaving, the border from a vector of zeros.
+from shuffles of registers, pixels two apart from de-interleaving, the border is a vector of zeros.
 Rows are taken from top to bottom: only the output rows that still miss a tap are in registers, so a
 tile may be as high as the code may be long.
 """
@@ -9,16 +9,19 @@ tile may be as high as the code may be long.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tvm import tirx
 from tvm.tirx import BufferLoad
 
 from ..lowering.convolution import Convolution
-from ..lowering.emit import F32, LANES, ramp, splat, zero
+from ..lowering.emit import LANES, ramp, splat, zero
 from ..microkernels.by_lane import multiply_add
 from ..workload import Conv2dWorkload
 
 LINE = 16  # elements of a cache line
+MARGIN = LANES - 1
+"""Pixels beside an inner tile's input that may be loaded with it, to be shuffled away."""
 
 
 def vector_starts(width: int) -> tuple[int, ...]:
@@ -75,7 +78,7 @@ class Row:
     """
 
     conv: Convolution
-    at: object
+    at: Any
     base: int | None
     starts: tuple[int, ...]
     _vectors: dict[tuple, object] = field(default_factory=dict)
@@ -158,9 +161,7 @@ class Row:
 
     def _bind(self, key: tuple, value):
         if key not in self._vectors:
-            var = tirx.Var("pixels", f"{F32}x{LANES}")
-            self.conv.e.emit(tirx.Bind(var, value))
-            self._vectors[key] = var
+            self._vectors[key] = self.conv.e.bind_vector("pixels", value)
         return self._vectors[key]
 
 
@@ -172,13 +173,14 @@ class Tile:
         conv: the function that is written.
         rows, columns: how the tiles cover the plane.
         weights: vectors that hold the channel's taps, row after row.
+        by_lane: whether products by lane are written as instructions (armv7).
     """
 
     conv: Convolution
     rows: Axis
     columns: Axis
     weights: list
-    assembly: bool
+    by_lane: bool
 
     def emit(self, image, channel, start, y, x, ahead) -> None:
         """Emits the tile whose first output is (y, x), of the plane whose input begins at `start`.
@@ -189,20 +191,24 @@ class Tile:
         """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         (stride, dilation), width = (workload.stride[0], workload.dilation[0]), workload.w
-        starts, live = vector_starts(self.columns.tile), live_rows(workload)
+        starts = vector_starts(self.columns.tile)
+        live = min(live_rows(workload), self.rows.tile)
         at = e.bind("at", start + y * (stride * width) + x * workload.stride[1])
         base = x * workload.stride[1] if isinstance(x, int) else None
         sums = e.registers("sums", live * len(starts) * LANES)
         begun: set[int] = set()
         height = (self.rows.tile - 1) * stride + self.rows.reach + 1
         first, lines = ahead
-        import os; lines = lines if os.environ.get("DW_PF", "1") == "1" else 0
         for row in range(height):
             for line in range(row * lines // height, (row + 1) * lines // height):
                 self._prefetch(first + line * LINE)
-            taps = [(v, (row - v * stride) // dilation) for v in range(self.rows.tile)
-                    if 0 <= row - v * stride <= self.rows.reach and (row - v * stride) % dilation == 0]
-            if self._row_exists(y, row):
+            taps = [
+                (v, kh)
+                for v in range(self.rows.tile)
+                for kh in range(workload.kh)
+                if v * stride + kh * dilation == row
+            ]
+            if taps and self._row_exists(y, row):
                 source = Row(conv, at + (row - workload.padding[0]) * width, base, starts)
                 self._add(source, sums, taps, begun, live)
             for v in range(self.rows.tile):
@@ -222,11 +228,13 @@ class Tile:
         return 0 <= y * self.rows.stride - self.rows.before + row < self.rows.extent
 
     def _add(self, source: Row, sums, taps, begun: set[int], live: int) -> None:
-        """Adds one input row to the output rows that it lies under."""
+        """Adds one input row to the output rows that it lies under.
+
+        Vectors are taken from left to right and the taps of one a step apart: few pixels are in
+        registers at a time, and a sum is not needed again right behind its last product.
+        """
         e, kernel_width = self.conv.e, self.conv.workload.kw
         count = len(source.starts)
-        if not taps:
-            return
         for step in range(count + kernel_width - 1):
             source.load(step + 1)
             for kw in range(max(0, step - count + 1), min(kernel_width, step + 1)):
@@ -237,13 +245,10 @@ class Tile:
                     at = ramp((v % live * count + i) * LANES)
                     total = BufferLoad(sums, [at]) if v in begun or kw else None
                     weights, lane = self.weights[tap // LANES], tap % LANES
-                    e.store(
-                        sums,
-                        at,
-                        multiply_add(
-                            self.conv, total, pixels, weights, lane, assembly=self.assembly
-                        ),
+                    value = multiply_add(
+                        self.conv, total, pixels, weights, lane, assembly=self.by_lane
                     )
+                    e.store(sums, at, value)
         begun.update(v for v, _ in taps)
 
     def _prefetch(self, index) -> None:

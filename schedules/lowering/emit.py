@@ -61,6 +61,12 @@ class Emitter:
         self.emit(tirx.Bind(var, value))
         return var
 
+    def bind_vector(self, name: str, value):
+        """The same for a vector of float32."""
+        var = tirx.Var(name, f"{F32}x{LANES}")
+        self.emit(tirx.Bind(var, value))
+        return var
+
     def alloc(self, name: str, size: int):
         """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope."""
         buffer = tirx.decl_buffer((size,), F32, name)

@@ -39,6 +39,11 @@ def assembly_replaced_by(family: type[MicroKernel]) -> Iterator[None]:
         _stand_in.reset(token)
 
 
+def is_assembly_replaced() -> bool:
+    """Whether this is inside a block of `assembly_replaced_by`."""
+    return _stand_in.get() is not None
+
+
 def tiles(core: Core) -> tuple[tuple[int, int], ...]:
     """The (MR, NR) register tiles worth having on `core`, smallest first."""
     found = {tile for family in _FAMILIES[core.isa, core.pipeline] for tile in family.tiles}
