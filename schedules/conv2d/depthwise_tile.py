@@ -96,10 +96,16 @@ class Row:
         if stride == 1 and all(map(self._exists, columns)) and not self._between(place):
             return self._load(columns[0])
         low = max((s for s in self._places() if s < place), default=None)
-        if low is None or low + LANES < place + 1 or low + LANES not in self._places():
+        if low is None or low + LANES not in self._places():
             return self._gather(columns)
         lanes = [place - low + lane for lane in range(LANES)]
-        pair = [self._operand(low, phase, stride), self._operand(low + LANES, phase, stride)]
+        ends = [
+            [c for c, lane in zip(columns, lanes, strict=True) if lane // LANES == end]
+            for end in (0, 1)
+        ]
+        pair = [self._end(low, phase, ends[0]), self._end(low + LANES, phase, ends[1])]
+        if None in pair:
+            return self._gather(columns)
         return self._bind(("ext", place, phase), tirx.Shuffle(pair, lanes))
 
     def load(self, i: int) -> None:
@@ -120,18 +126,21 @@ class Row:
     def _exists(self, column: int) -> bool:
         return self.base is None or 0 <= self.base + column < self.conv.workload.w
 
-    def _operand(self, place: int, phase: int, stride: int):
-        """A whole vector, or one beyond the tile of which a single pixel is needed."""
+    def _end(self, place: int, phase: int, needed: list[int]):
+        """A vector of the tile, or one beside it with the `needed` columns in their lanes.
+
+        None if that is no single load.
+        """
         if place in self.starts:
             return self._phase(place, phase)
-        before = place < self.starts[0]
-        column = (place + (LANES - 1 if before else 0)) * stride + phase
-        if not self._exists(column):
+        if not any(map(self._exists, needed)):
             return splat(zero())
-        first = column - (LANES - 1) if before else column
+        if len(needed) > 1:
+            return None
+        first = needed[0] - (LANES - 1 if place < self.starts[0] else 0)
         if self._exists(first) and self._exists(first + LANES - 1):
             return self._load(first)
-        return self._gather([column] * LANES)
+        return self._gather([needed[0]] * LANES)
 
     def _phase(self, place: int, phase: int):
         """Pixels `stride` apart from `place` on."""
