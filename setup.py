@@ -18,7 +18,7 @@ setup(
     package_data={
         "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
-        "benchmarks": ["*.csv"],
+        "benchmarks": ["*.csv", "board/*.cc"],
     },
     install_requires=[
         "apache-tvm==0.27.0.post1",

@@ -85,9 +85,9 @@ def measure_three_ways(
         for name, (cost_s, output) in zip(libraries, timed, strict=True)
     }
     for name, run in runs.items():
-        _require_equal(name, "the float64 network", run.max_error)
+        require_equal(name, "the float64 network", run.max_error)
         difference = relative_error(run.output, runs["tvm_default"].output)
-        _require_equal(name, "TVM's default build", difference)
+        require_equal(name, "TVM's default build", difference)
     return runs
 
 
@@ -101,7 +101,8 @@ def relative_error(output: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.abs(output - expected)) / np.max(np.abs(expected)))
 
 
-def _require_equal(name: str, other: str, difference: float) -> None:
+def require_equal(name: str, other: str, difference: float) -> None:
+    """Raise a `UserError` if the build called `name` is more than TOLERANCE off `other`."""
     # Written so that a difference that is not a number fails too.
     if not difference <= TOLERANCE:
         raise UserError(
