@@ -1,4 +1,4 @@
-"""TVM's own build, call by call. Its code takes minutes to emulate, so results are kept in a file."""
+"""TVM's own build, call by call. It takes minutes to emulate, so the result is kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def measure(
 
     Kept in the cache folder under all that they depend on.
     """
-    path = _path(emulated, network, data)
+    path = _path(emulated, network, layers)
     if path.exists():
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
@@ -56,15 +56,16 @@ def measure(
     return times, owners
 
 
-def _path(emulated: EmulatedBoard, network: Network, data: np.ndarray) -> Path:
+def _path(emulated: EmulatedBoard, network: Network, layers: Layers) -> Path:
     board: Board = emulated.board
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         tables = Path(folder) / "tables.txt"
         params.write(board, tables, emulated.threads)
         digest = hashlib.sha256(tables.read_bytes())
     facts = (
-        *(_VERSION, network.name, network.seed, data.shape, emulated.threads),
-        *(params.MODEL_VERSION, tvm.__version__, tvm.ir.structural_hash(network.module)),
+        *(_VERSION, network.name, network.seed, network.input_shape, emulated.threads),
+        *(params.MODEL_VERSION, tvm.__version__),
+        [(layer.name, layer.operator, layer.workload) for layer in layers.by_name.values()],
     )
     digest.update(repr(facts).encode())
     folder_of_all = board_build.cache_folder() / "tvm-default"
