@@ -16,7 +16,8 @@ def main():
         setattr(net.opt, f"use_{name}", False)
     if net.load_param("model.param") != 0 or net.load_model("model.bin") != 0:
         sys.exit("ncnn: the network cannot be loaded")
-    image, output_name = ncnn.Mat(np.load("input.npy")[0]), sys.argv[1]
+    data, output_name = np.load("input.npy")[0], sys.argv[1]
+    image = ncnn.Mat(data)  # refers to the array
 
     def infer():
         extractor = net.create_extractor()

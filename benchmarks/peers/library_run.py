@@ -1,0 +1,128 @@
+"""One inference of an inference library, one thread, on an emulated board."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers import guest_root, ncnn_model
+from benchmarks.peers.guest_root import Progress, Wheel
+from benchmarks.peers.plain_graph import Node
+from schedules.hardware import Board
+from tuner.board import build, launch
+from tuner.board.emulator import params
+from tuner.errors import UserError
+
+_HERE = Path(__file__).parent
+_CLOCK = "guest_clock.py"
+# ARM cores QEMU can emulate whose instruction set is that of our boards, no newer.
+_QEMU_CPUS = {"armv7": "cortex-a15", "aarch64": "cortex-a53"}
+_TIMEOUT_S = 3600
+_UNDECODED = 8  # guest_calls.h
+
+
+@dataclass(frozen=True)
+class Library:
+    """An inference library that is run on the boards as its users run it.
+
+    Attributes:
+        title: name for people.
+        wheel: what is installed.
+        program: of this folder; runs in the guest, in the folder of the model.
+        write: writes the model files into a folder, from the layers and the input's size.
+    """
+
+    title: str
+    wheel: Wheel
+    program: str
+    write: Callable[[Sequence[Node], int, Path], None]
+
+
+def _write_ncnn(nodes: Sequence[Node], size: int, folder: Path) -> None:
+    ncnn_model.write(nodes, size, folder / "model.param", folder / "model.bin")
+
+
+LIBRARIES = {
+    "ncnn": Library("ncnn", guest_root.NCNN, "guest_ncnn.py", _write_ncnn),
+}
+
+
+@dataclass(frozen=True)
+class LibraryRun:
+    """The second inference of two.
+
+    Attributes:
+        output: what the network returned, flat.
+    """
+
+    cycles: int
+    instructions: int
+    output: np.ndarray
+
+
+def run(
+    library: Library, board: Board, nodes: Sequence[Node], data: np.ndarray, progress: Progress
+) -> LibraryRun:
+    """Install `library` if it is not there yet, and time the network of `nodes` on `data`.
+
+    Args:
+        data: float32 (1, 3, size, size).
+
+    Raises:
+        UserError: there is no wheel for the board, QEMU is missing, or the run failed.
+    """
+    isa = board.core.isa
+    if isa not in library.wheel.isas:
+        raise UserError(f"there is no wheel of {library.title} for {isa}", "leave it out")
+    root = guest_root.guest_root(board, progress, library.wheel)
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        folder = Path(name)
+        library.write(nodes, data.shape[2], folder)
+        np.save(folder / "input.npy", data)
+        for program in (library.program, _CLOCK):
+            shutil.copy(_HERE / program, folder / program)
+        params.write(board, root / "board.txt")
+        words = _run_guest(library, board, root, folder, nodes[-1].name)
+        output = np.load(folder / "output.npy")
+    if words[_UNDECODED]:
+        raise UserError(f"{words[_UNDECODED]} executed instructions were not decoded")
+    return LibraryRun(cycles=words[0], instructions=words[1], output=output)
+
+
+def _run_guest(
+    library: Library, board: Board, root: Path, folder: Path, output_name: str
+) -> list[int]:
+    """Return the emulator's result words."""
+    isa = board.core.isa
+    plugin = f"{build.emulator_plugin()},params={root / 'board.txt'}"
+    command = [str(launch.find_qemu(isa)), "-cpu", _QEMU_CPUS[isa], "-L", str(root)]
+    command += ["-plugin", plugin, *guest_root.python_options(root, isa, library.wheel)]
+    command += [library.program, output_name]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={},
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{library.title} on {board.name} took over {_TIMEOUT_S} s",
+            "give the same command again when this computer is less busy",
+        ) from None
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("words ")]
+    if done.returncode != 0 or not lines:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(
+            f"{library.title} on {board.name} failed: {last}", f"delete {root.parent} and try again"
+        )
+    return [int(word) for word in lines[-1][1:]]
