@@ -73,14 +73,17 @@ def guest_root(board: Board, progress: Progress, wheel: Wheel = NCNN) -> Path:
     folder = build.cache_folder() / "peers"
     folder.mkdir(parents=True, exist_ok=True)
     base = folder / f"{wheel.name}-{wheel.version}-{board.core.isa}"
-    root = folder / f"{base.name}-{board.name}"
+    root = folder / f"{board.name}-{base.name}"
     with filelock.FileLock(folder / f"{base.name}.lock"):
         if not base.exists():
             _make_base(board.core.isa, wheel, base, progress)
-        if root.exists():
-            shutil.rmtree(root)  # the board's table may have changed
-        shutil.copytree(base, root, symlinks=True, copy_function=os.link)
-        cpu_identity.write(board, root)
+        if not root.exists():
+            unfinished = folder / f"{root.name}.part"
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
+            shutil.copytree(base, unfinished, symlinks=True, copy_function=os.link)
+            unfinished.rename(root)
+        cpu_identity.write(board, root)  # the board's table may have changed
     return root
 
 

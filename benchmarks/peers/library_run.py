@@ -21,6 +21,9 @@ from tuner.errors import UserError
 
 _HERE = Path(__file__).parent
 _CLOCK = "guest_clock.py"
+# Every path that the guest sees is relative: the length of the user's cache path would shift its
+# stack, and with it the cycles.
+_ROOT = Path("root")
 # ARM cores QEMU can emulate whose instruction set is that of our boards, no newer.
 _QEMU_CPUS = {"armv7": "cortex-a15", "aarch64": "cortex-a53"}
 _TIMEOUT_S = 3600
@@ -87,22 +90,22 @@ def run(
         np.save(folder / "input.npy", data)
         for program in (library.program, _CLOCK):
             shutil.copy(_HERE / program, folder / program)
-        params.write(board, root / "board.txt")
-        words = _run_guest(library, board, root, folder, nodes[-1].name)
+        params.write(board, folder / "board.txt")
+        (folder / _ROOT).symlink_to(root)
+        (folder / "libemulator.so").symlink_to(build.emulator_plugin())
+        words = _run_guest(library, board, folder, nodes[-1].name)
         output = np.load(folder / "output.npy")
     if words[_UNDECODED]:
         raise UserError(f"{words[_UNDECODED]} executed instructions were not decoded")
     return LibraryRun(cycles=words[0], instructions=words[1], output=output)
 
 
-def _run_guest(
-    library: Library, board: Board, root: Path, folder: Path, output_name: str
-) -> list[int]:
+def _run_guest(library: Library, board: Board, folder: Path, output_name: str) -> list[int]:
     """Return the emulator's result words."""
     isa = board.core.isa
-    plugin = f"{build.emulator_plugin()},params={root / 'board.txt'}"
-    command = [str(launch.find_qemu(isa)), "-cpu", _QEMU_CPUS[isa], "-L", str(root)]
-    command += ["-plugin", plugin, *guest_root.python_options(root, isa, library.wheel)]
+    command = [str(launch.find_qemu(isa)), "-cpu", _QEMU_CPUS[isa], "-L", str(_ROOT)]
+    command += ["-plugin", "./libemulator.so,params=board.txt"]
+    command += guest_root.python_options(_ROOT, isa, library.wheel)
     command += [library.program, output_name]
     try:
         done = subprocess.run(
@@ -123,6 +126,7 @@ def _run_guest(
     if done.returncode != 0 or not lines:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(
-            f"{library.title} on {board.name} failed: {last}", f"delete {root.parent} and try again"
+            f"{library.title} on {board.name} failed: {last}",
+            f"delete {build.cache_folder() / 'peers'} and try again",
         )
     return [int(word) for word in lines[-1][1:]]
