@@ -56,6 +56,11 @@ def measure(
     return times, owners
 
 
+def kept_in() -> Path:
+    """The folder of the results."""
+    return board_build.cache_folder() / "tvm-default"
+
+
 def _path(emulated: EmulatedBoard, network: Network, layers: Layers) -> Path:
     board: Board = emulated.board
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
@@ -68,8 +73,7 @@ def _path(emulated: EmulatedBoard, network: Network, layers: Layers) -> Path:
         [(layer.name, layer.operator, layer.workload) for layer in layers.by_name.values()],
     )
     digest.update(repr(facts).encode())
-    folder_of_all = board_build.cache_folder() / "tvm-default"
-    return folder_of_all / f"{network.name}.{board.name}.{digest.hexdigest()[:16]}.json"
+    return kept_in() / f"{network.name}.{board.name}.{digest.hexdigest()[:16]}.json"
 
 
 def _to_json(times: CallTimes, owners: list[tuple[str, ...]]) -> dict[str, Any]:

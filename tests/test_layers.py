@@ -192,7 +192,7 @@ def test_a_slip_is_one_line(capsys, arguments, message):
 @pytest.mark.board
 @pytest.mark.parametrize("name", ["rk3288", "rasp3b-64"])
 def test_measured_layers_add_up(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(layer_times.default_times.board_build, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(layer_times.default_times, "kept_in", lambda: tmp_path)
     network, board = _small_network(), hardware.board(name)
     result = layer_times.measure(network, board, 1, {}, "hand-picked configs", True)
     again = layer_times.measure(network, board, 1, {}, "hand-picked configs", True)
