@@ -8,6 +8,7 @@ import click
 
 from benchmarks.fidelity import fidelity_verb
 from benchmarks.layers import layers_verb
+from benchmarks.peers.verb import peers_verb
 from benchmarks.summary import summary_verb
 from tuner.errors import UserError
 
@@ -20,7 +21,7 @@ def command_line() -> None:
     """Measure again what the documentation claims."""
 
 
-for _verb in (layers_verb, fidelity_verb, summary_verb):
+for _verb in (layers_verb, peers_verb, fidelity_verb, summary_verb):
     command_line.add_command(_verb)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tvm
 from tvm import relax
+from tvm.ir import GenericConst
 
 import schedules
 from schedules.hardware import Board
@@ -34,6 +35,22 @@ def build_default(network: Network, board: Board, library: Path) -> tvm.IRModule
     """Build `network` as `relax.build` does without this project; return its lowered module."""
     with schedules.unregistered():
         return _build(network, board, relax.get_pipeline("default"), library)
+
+
+def held_bytes(lowered: tvm.IRModule) -> int:
+    """Bytes that a build holds between inferences: its constants, and storage for its tensors."""
+    total = 0
+    for block in lowered["main"].body.blocks:
+        for binding in block.bindings:
+            call = binding.value
+            if not isinstance(call, relax.Call):
+                continue
+            if isinstance(call.op, tvm.ir.Op) and call.op.name == "relax.vm.alloc_storage":
+                total += int(call.args[0].values[0])
+            for argument in call.args:
+                if isinstance(argument, GenericConst) and hasattr(argument.value, "numpy"):
+                    total += argument.value.numpy().nbytes
+    return total
 
 
 def _build(

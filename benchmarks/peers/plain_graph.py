@@ -41,6 +41,13 @@ class Node:
     ceil_mode: bool = False
     relu: bool = False
 
+    def shape(self) -> tuple[object, ...]:
+        """All of it but the weights' values."""
+        return (
+            *(self.kind, self.name, *self.inputs, self.channels, self.kernel, self.stride),
+            *(self.padding, self.groups, self.ceil_mode, self.relu),
+        )
+
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         """Weight and bias of a "conv" or "dense"."""
         assert self.weight is not None
