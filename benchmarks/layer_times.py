@@ -95,8 +95,6 @@ class Result:
             "board": self.board.name,
             "core": self.board.core.name,
             "threads": self.info.threads,
-            "emulated": self.info.emulated,
-            "model": self.info.model,
             "clock_hz": self.info.clock_hz,
             "configs": self.configs,
             "layers": [self._row_as_dict(row) for row in self.rows],

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.layer_times import Result, measure
+from benchmarks.provenance import provenance
 from schedules.hardware import Board
 from tuner import networks, records
 from tuner.cli.best import best
@@ -71,7 +72,7 @@ def layers_verb(
     configs, title = _configs(tuned, log, board)
     result = measure(networks.get(network), board, threads, configs, title, not no_default)
     if as_json:
-        print(json.dumps(result.as_dict()))
+        print(json.dumps({**result.as_dict(), **provenance()}))
     else:
         _print_table(result)
 

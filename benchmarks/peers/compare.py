@@ -92,8 +92,6 @@ class Comparison:
             "board": self.board.name,
             "core": self.board.core.name,
             "threads": 1,
-            "emulated": True,
-            "model": self.info.model,
             "clock_hz": self.board.clock_hz,
             "rows": [self._row_as_dict(row) for row in self.rows],
             "best_peer": self.best_peer.name,

@@ -22,11 +22,11 @@ def held():
     return words[_IN_USE] + words[_MAPPED]
 
 
-def measure(infer, held_before):
+def measure(infer, held_before, prepare=lambda: None):
     """Run `infer` twice, time the second run, print the emulator's result words, keep its output.
 
     `infer` returns the network's output as an array; `held_before` is what `held` said before the
-    model was loaded.
+    model was loaded; `prepare` runs before each inference, untimed.
     """
     words = (ctypes.c_uint64 * 16)()
 
@@ -38,7 +38,9 @@ def measure(infer, held_before):
             ctypes.c_long(0),
         )
 
+    prepare()
     infer()
+    prepare()
     call(_BEGIN)
     output = infer()
     call(_END)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from benchmarks.peers.compare import Comparison, Row, compare, geometric_mean, require_libraries
+from benchmarks.provenance import provenance
 from tuner import networks
 from tuner.board.emulator import params
 from tuner.cli.options import resolve_board, target_option
@@ -38,9 +39,9 @@ def peers_verb(network: str, target: str, libraries: tuple[str, ...], as_json: b
     elif network == _ALL:
         ratio = round(geometric_mean(found), 3)
         document = {"networks": [each.as_dict() for each in found], "ratio_to_best_peer": ratio}
-        print(json.dumps(document))
+        print(json.dumps({**document, **provenance()}))
     else:
-        print(json.dumps(found[0].as_dict()))
+        print(json.dumps({**found[0].as_dict(), **provenance()}))
 
 
 def _say(text: str) -> None:
