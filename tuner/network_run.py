@@ -138,7 +138,7 @@ def _run_all(
     def run(name: str) -> tuple[float, np.ndarray]:
         endpoint = free_boards.get()
         try:
-            return _run(endpoint, name, libraries[name], data, limit_s)
+            return run_build(endpoint, name, libraries[name], data, limit_s)
         finally:
             free_boards.put(endpoint)
 
@@ -150,7 +150,7 @@ def _run_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(
+def run_build(
     endpoint: Endpoint, name: str, library: Path, data: np.ndarray, limit_s: float
 ) -> tuple[float, np.ndarray]:
     """Return the seconds of one inference with warm caches, and the output of the timed run.
