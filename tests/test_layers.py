@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
+import bench_command
 import numpy as np
 import pytest
 from tvm import relax
 
 import schedules
-from benchmarks import __main__ as command
 from benchmarks import builds, kept, layer_times
 from benchmarks.attribution import attribute, layers_of
 from benchmarks.call_times import Call, CallTimes
 from schedules import hardware
 from tuner import networks
-from tuner.measure import BoardInfo
 from tuner.networks import Network
 from tuner.networks.graph import Graph
 
@@ -86,18 +84,6 @@ def test_fused_and_merged_kernels_belong_to_all_their_layers():
 def result(monkeypatch):
     """A result without a run: each call takes as many cycles as its place, TVM's ten times that."""
 
-    class NoBoard:
-        board = _BOARD
-
-        def __init__(self, board, threads):
-            self.threads = threads
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
     network = _small_network()
     module, known = network.module, layers_of(network.module)
     data = network.random_input()
@@ -110,9 +96,8 @@ def result(monkeypatch):
     with schedules.using({}):
         lowered = schedules.pipeline(schedules.target(_BOARD.core.name))(module)
     default = attribute(_default_pipeline(module), known)
-    info = BoardInfo(_BOARD.name, _BOARD.core.name, True, 2, _BOARD.clock_hz, 1)
-    monkeypatch.setattr(layer_times.launch, "EmulatedBoard", NoBoard)
-    monkeypatch.setattr(layer_times, "describe", lambda *_: info)
+    monkeypatch.setattr(layer_times.launch, "EmulatedBoard", bench_command.NoBoard)
+    monkeypatch.setattr(layer_times, "describe", bench_command.describe)
     monkeypatch.setattr(builds, "build", lambda *_: lowered)
     ours = times(attribute(lowered, known), 1000, 7)
     monkeypatch.setattr(layer_times.call_times, "measure", lambda *_: ours)
@@ -140,29 +125,17 @@ def test_a_merged_kernel_is_one_row(result):
     assert len(row.schedules) == 2 and row.macs == 8 * 4 * 16 * 10
 
 
-def _main(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["benchmarks", "layers", *arguments])
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-_ARGUMENTS = ("--network", "small", "--target", _BOARD.name)
+_ARGUMENTS = ("layers", "--network", "small", "--target", _BOARD.name)
 
 
 def test_the_table_says_that_it_is_emulated(capsys, result):
-    code, out, _ = _main(capsys, *_ARGUMENTS)
+    code, out, _ = bench_command.run(capsys, *_ARGUMENTS)
     assert code == 0
     assert "(emulated" in out and "between kernels" in out and "fire_left" in out
 
 
 def test_json_has_layers_and_total(capsys, result):
-    code, out, _ = _main(capsys, *_ARGUMENTS, "--json")
+    code, out, _ = bench_command.run(capsys, *_ARGUMENTS, "--json")
     document = json.loads(out)
     assert code == 0
     assert {"layers", "total", "network", "board", "threads", "model"} <= document.keys()
@@ -178,14 +151,14 @@ def test_without_tvms_build_there_is_no_ratio(result):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--network", "lenet", "--target", "rk3288"), "unknown network 'lenet'"),
-        (("--network", "squeezenet", "--target", "z80"), "z80"),
+        (("layers", "--network", "lenet", "--target", "rk3288"), "unknown network 'lenet'"),
+        (("layers", "--network", "squeezenet", "--target", "z80"), "z80"),
         ((*_ARGUMENTS, "--threads", "9"), "has 4 cores, too few for 9 threads"),
         ((*_ARGUMENTS, "--log", "no-such.jsonl"), "there is no log no-such.jsonl"),
     ],
 )
 def test_a_slip_is_one_line(capsys, arguments, message):
-    code, out, err = _main(capsys, *arguments)
+    code, out, err = bench_command.run(capsys, *arguments)
     assert code == 2 and out == "" and len(err.splitlines()) == 1 and message in err
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
+import bench_command
 import numpy as np
 import pytest
 from tvm import relax
 
-from benchmarks import __main__ as command
 from benchmarks import kept
 from benchmarks.call_times import CallTimes
 from benchmarks.peers import compare, library_run, ncnn_model, onnx_model, plain_graph
@@ -17,7 +16,6 @@ from benchmarks.peers.library_run import LIBRARIES, LibraryRun
 from schedules import hardware
 from tuner import networks
 from tuner.errors import UserError
-from tuner.measure import BoardInfo
 
 
 @pytest.fixture(scope="module", params=networks.names())
@@ -130,21 +128,8 @@ def no_runs(monkeypatch, tmp_path):
     network = networks.get("squeezenet")
     exact = network.reference(network.random_input()).astype(np.float32)
 
-    class NoBoard:
-        def __init__(self, board, threads):
-            self.board, self.threads = board, threads
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-    def info(emulated, board):
-        return BoardInfo(board.name, board.core.name, True, 2, board.clock_hz, 1)
-
-    monkeypatch.setattr(compare.launch, "EmulatedBoard", NoBoard)
-    monkeypatch.setattr(compare, "describe", info)
+    monkeypatch.setattr(compare.launch, "EmulatedBoard", bench_command.NoBoard)
+    monkeypatch.setattr(compare, "describe", bench_command.describe)
     monkeypatch.setattr(compare.builds, "build", lambda *_: None)
     monkeypatch.setattr(compare.builds, "held_bytes", lambda _: 10 << 20)
     ours = CallTimes(100_000_000, (), exact)
@@ -163,23 +148,11 @@ def no_runs(monkeypatch, tmp_path):
     return calls
 
 
-def _main(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["benchmarks", "peers", *arguments])
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-_ARGUMENTS = ("--network", "squeezenet", "--target", "rasp3b-64")
+_ARGUMENTS = ("peers", "--network", "squeezenet", "--target", "rasp3b-64")
 
 
 def test_json_has_rows_and_the_ratio_to_the_best_peer(capsys, no_runs):
-    code, out, _ = _main(capsys, *_ARGUMENTS, "--json")
+    code, out, _ = bench_command.run(capsys, *_ARGUMENTS, "--json")
     document = json.loads(out)
     assert code == 0 and document["ratio_to_best_peer"] == 1.5
     rows = {row["name"]: row for row in document["rows"]}
@@ -192,17 +165,17 @@ def test_json_has_rows_and_the_ratio_to_the_best_peer(capsys, no_runs):
 
 def test_a_library_that_ran_is_not_run_again(capsys, no_runs):
     for _ in range(2):
-        assert _main(capsys, *_ARGUMENTS)[0] == 0
+        assert bench_command.run(capsys, *_ARGUMENTS)[0] == 0
     assert sorted(no_runs) == sorted(library.title for library in LIBRARIES.values())
 
 
 def test_what_is_not_available_is_named(capsys, no_runs):
-    arguments = ("--network", "all", "--target", "rasp3b")
-    code, out, _ = _main(capsys, *arguments)
+    arguments = ("peers", "--network", "all", "--target", "rasp3b")
+    code, out, _ = bench_command.run(capsys, *arguments)
     assert code == 0
     assert "MNN: there is no wheel for armv7" in out
     assert "(emulated, timing model v" in out and "Best peer over ours: 1.50 (ncnn)" in out
-    code, out, _ = _main(capsys, *arguments, "--json")
+    code, out, _ = bench_command.run(capsys, *arguments, "--json")
     document = json.loads(out)
     assert document["ratio_to_best_peer"] == 1.5
     missing = {row["name"] for row in document["networks"][0]["rows"] if row["missing"]}
@@ -212,12 +185,12 @@ def test_what_is_not_available_is_named(capsys, no_runs):
 def test_a_wrong_output_is_an_error(capsys, no_runs, monkeypatch):
     wrong = LibraryRun(1, 1, 1, np.ones(1000, np.float32))
     monkeypatch.setattr(library_run, "run", lambda *_: wrong)
-    code, _, err = _main(capsys, *_ARGUMENTS, "--library", "ncnn")
+    code, _, err = bench_command.run(capsys, *_ARGUMENTS, "--library", "ncnn")
     assert code == 2 and "the output of the ncnn build is not that of the float64 network" in err
 
 
 def test_an_unknown_library_is_one_line(capsys):
-    code, out, err = _main(capsys, *_ARGUMENTS, "--library", "caffe")
+    code, out, err = bench_command.run(capsys, *_ARGUMENTS, "--library", "caffe")
     assert code == 2 and out == ""
     assert err.splitlines() == [
         "error: unknown library 'caffe'; choose among ncnn, mnn, onnxruntime"
