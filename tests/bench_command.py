@@ -8,6 +8,10 @@ import pytest
 
 from benchmarks import __main__ as command
 from tuner.measure import BoardInfo
+from tuner.networks import Network
+from tuner.networks.graph import Graph
+
+_SHAPE = (1, 3, 19, 19)
 
 
 class NoBoard:
@@ -40,3 +44,20 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
             code = int(end.code or 0)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+def small_network(name: str = "small") -> Network:
+    """Every kind of layer: a fire module, a depthwise layer, a residual block, a classifier."""
+    graph = Graph("data", _SHAPE, seed=0)
+    stem = graph.conv("data", "stem", 8, kernel=3, stride=2)
+    pooled = graph.max_pool(stem, "pool", kernel=3, stride=2)
+    squeezed = graph.conv(pooled, "fire_squeeze", 4, kernel=1)
+    left = graph.conv(squeezed, "fire_left", 8, kernel=1)
+    right = graph.conv(squeezed, "fire_right", 8, kernel=3, padding=1)
+    fire = graph.concat((left, right), "fire_concat")
+    thin = graph.depthwise(fire, "thin", kernel=3, stride=1, padding=1)
+    residual = graph.conv(thin, "residual", 16, kernel=3, padding=1, relu=False)
+    total = graph.add((residual, fire), "sum")
+    scores = graph.dense(graph.global_average_pool(total, "mean"), "classes", 10)
+    graph.softmax(scores, "prob")
+    return Network(name, "Small", graph.to_relax(), "data", _SHAPE, 0, graph.evaluate)

@@ -16,28 +16,8 @@ from benchmarks.attribution import attribute, layers_of
 from benchmarks.call_times import Call, CallTimes
 from schedules import hardware
 from tuner import networks
-from tuner.networks import Network
-from tuner.networks.graph import Graph
 
-_SHAPE = (1, 3, 19, 19)
 _BOARD = hardware.board("rasp3b-64")
-
-
-def _small_network() -> Network:
-    """Every kind of layer: a fire module, a depthwise layer, a residual block, a classifier."""
-    graph = Graph("data", _SHAPE, seed=0)
-    stem = graph.conv("data", "stem", 8, kernel=3, stride=2)
-    pooled = graph.max_pool(stem, "pool", kernel=3, stride=2)
-    squeezed = graph.conv(pooled, "fire_squeeze", 4, kernel=1)
-    left = graph.conv(squeezed, "fire_left", 8, kernel=1)
-    right = graph.conv(squeezed, "fire_right", 8, kernel=3, padding=1)
-    fire = graph.concat((left, right), "fire_concat")
-    thin = graph.depthwise(fire, "thin", kernel=3, stride=1, padding=1)
-    residual = graph.conv(thin, "residual", 16, kernel=3, padding=1, relu=False)
-    total = graph.add((residual, fire), "sum")
-    scores = graph.dense(graph.global_average_pool(total, "mean"), "classes", 10)
-    graph.softmax(scores, "prob")
-    return Network("small", "Small", graph.to_relax(), "data", _SHAPE, 0, graph.evaluate)
 
 
 def _default_pipeline(module):
@@ -46,7 +26,7 @@ def _default_pipeline(module):
 
 
 def test_layers_know_what_they_follow():
-    found = layers_of(_small_network().module).by_name
+    found = layers_of(bench_command.small_network().module).by_name
     assert list(found) == [
         *("stem", "pool", "fire_squeeze", "fire_left", "fire_right", "fire_concat", "thin"),
         *("residual", "mean", "classes", "prob"),
@@ -70,7 +50,7 @@ def test_every_call_of_tvms_build_belongs_to_a_layer(name):
 
 
 def test_fused_and_merged_kernels_belong_to_all_their_layers():
-    module = _small_network().module
+    module = bench_command.small_network().module
     known = layers_of(module)
     with schedules.using({}):
         lowered = schedules.pipeline(schedules.target(_BOARD.core.name))(module)
@@ -84,7 +64,7 @@ def test_fused_and_merged_kernels_belong_to_all_their_layers():
 def result(monkeypatch):
     """A result without a run: each call takes as many cycles as its place, TVM's ten times that."""
 
-    network = _small_network()
+    network = bench_command.small_network()
     module, known = network.module, layers_of(network.module)
     data = network.random_input()
 
@@ -116,7 +96,7 @@ def test_layers_add_up_to_the_network(result):
     assert default == total["tvm_default_cycles"]
     assert total["ratio_to_tvm_default"] == round(default / total["cycles"], 2)
     names = [name for row in document["layers"] for name in row["layers"]]
-    assert sorted(names) == sorted(layers_of(_small_network().module).by_name)
+    assert sorted(names) == sorted(layers_of(bench_command.small_network().module).by_name)
 
 
 def test_a_merged_kernel_is_one_row(result):
@@ -166,7 +146,7 @@ def test_a_slip_is_one_line(capsys, arguments, message):
 @pytest.mark.parametrize("name", ["rk3288", "rasp3b-64"])
 def test_measured_layers_add_up(name, tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "folder", lambda: tmp_path)
-    network, board = _small_network(), hardware.board(name)
+    network, board = bench_command.small_network(), hardware.board(name)
     result = layer_times.measure(network, board, 1, {}, "hand-picked configs", True)
     again = layer_times.measure(network, board, 1, {}, "hand-picked configs", True)
     assert again.as_dict() == result.as_dict()  # the second time TVM's build is read from its file

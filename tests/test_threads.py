@@ -31,7 +31,8 @@ def test_all_powers_of_two_up_to_the_cores(name, expected):
 @pytest.fixture
 def half_parallel(monkeypatch):
     """Runs of which one half is shared by the cores: 100 ms with one."""
-    network = networks.get("squeezenet")
+    network = bench_command.small_network("squeezenet")
+    monkeypatch.setattr(networks, "get", lambda name: network)
     exact = network.reference(network.random_input()).astype(np.float32)
     monkeypatch.setattr(threads.launch, "EmulatedBoard", bench_command.NoBoard)
     monkeypatch.setattr(threads, "describe", bench_command.describe)
