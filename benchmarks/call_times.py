@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import tvm
-from tvm import relax
 
+from tuner import network_run
 from tuner.board import build, runtime_sources, toolchain
 from tuner.board.launch import EmulatedBoard
 from tuner.board.objects import Unit
@@ -21,8 +21,6 @@ _GUEST_CALLS = Path(build.__file__).parent / "emulator"  # guest_calls.h
 _FLAGS = ("-O2", "-fPIC", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden")
 _MAX_CALLS, _NAME_BYTES = 4096, 128  # call_clock.cc
 _BUILTIN = "vm.builtin."
-# As the tuner's whole-network runs: the length of a name shifts the heap.
-_REMOTE_NAME = "network.so"
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,7 @@ class CallTimes:
 def measure(
     board: EmulatedBoard,
     info: BoardInfo,
+    name: str,
     library: Path,
     data: np.ndarray,
     limit_s: float,
@@ -73,29 +72,28 @@ def measure(
     """Time each call of `library`'s main in a warm inference with `data`.
 
     Args:
+        name: of the build, for messages.
         limit_s: wall time of the session.
         undisturbed: run the network without the clock too, for the time of the whole: the clock
             takes some thousand cycles a call.
+
+    Raises:
+        UserError: the build does not run to its end, or the board is gone.
     """
-    try:
-        with session(board, limit_s) as remote:
-            remote.upload(str(library), _REMOTE_NAME)
-            device = remote.cpu(0)
-            vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
-            vm.set_input("main", tvm.runtime.tensor(data, device=device))
-            evaluator = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
-            whole_s = evaluator("main").mean if undisturbed else None
-            remote.upload(str(_clock_library(board.board.core.isa)), "call_clock.so")
-            clock = remote.load_module("call_clock.so")
-            clock["install"](vm.module, clock)
-            evaluator("main")
-            calls = _read(clock, device)
-            output = vm.get_outputs("main").numpy()
-    except TimeoutError:
-        raise UserError(
-            f"the network did not end within {limit_s:.0f} s",
-            "give the same command again when this computer is less busy",
-        ) from None
+    with (
+        network_run.errors_named(board, name, limit_s),
+        session(board, limit_s) as remote,
+    ):
+        device = remote.cpu(0)
+        vm = network_run.load(remote, library, data)
+        evaluator = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
+        whole_s = evaluator("main").mean if undisturbed else None
+        remote.upload(str(_clock_library(board.board.core.isa)), "call_clock.so")
+        clock = remote.load_module("call_clock.so")
+        clock["install"](vm.module, clock)
+        evaluator("main")
+        calls = _read(clock, device)
+        output = vm.get_outputs("main").numpy()
     kernels = tuple(call for call in calls if not call.kernel.startswith(_BUILTIN))
     cycles = sum(call.cycles for call in kernels)
     if whole_s is not None:

@@ -54,7 +54,9 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         library = Path(folder) / "default.so"
         lowered = builds.build_default(network, emulated.board, library)
-        times = call_times.measure(emulated, info, library, data, limit_s, undisturbed=False)
+        times = call_times.measure(
+            emulated, info, "tvm_default", library, data, limit_s, undisturbed=False
+        )
     error = network_run.relative_error(times.output, network.reference(data))
     network_run.require_equal("tvm_default", "the float64 network", error)
     owners = [names for _, names in attribute(lowered, layers)]

@@ -19,7 +19,6 @@ import click
 import numpy as np
 import tvm
 from tqdm import tqdm
-from tvm import relax
 
 from benchmarks import builds
 from benchmarks.provenance import provenance
@@ -45,7 +44,6 @@ _PAUSE_S = 45.0  # as the original: a small board has to cool down
 _LIMIT_S = 3600.0
 # How much slower or faster the same work may be afterwards until the clock counts as changed.
 _CLOCK_TOLERANCE = 0.05
-_REMOTE_NAME = "network.so"
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,7 @@ def measure(
         builds.build(fixed, board, {}, yardstick)
         with tvm.transform.PassContext(opt_level=opt_level):
             builds.build(network, board, None if tuned else {}, library)
+        stack.enter_context(network_run.errors_named(endpoint, network.name, _LIMIT_S))
         remote = stack.enter_context(session(endpoint, _LIMIT_S))
         before = _run(remote, yardstick, fixed.random_input(), 1, 1, 0, None)[0][0]
         seconds, output = _run(remote, library, data, num_iter, _MEASUREMENTS, pause_s, bar)
@@ -119,11 +118,8 @@ def _run(
     bar: tqdm | None,
 ) -> tuple[list[float], np.ndarray]:
     """Return the seconds of an inference, measurement by measurement, and the output."""
-    remote.upload(str(library), _REMOTE_NAME)
-    device = remote.cpu(0)
-    vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
-    vm.set_input("main", tvm.runtime.tensor(data, device=device))
-    evaluator = vm.time_evaluator("invoke_stateful", device, number=number, repeat=1)
+    vm = network_run.load(remote, library, data)
+    evaluator = vm.time_evaluator("invoke_stateful", remote.cpu(0), number=number, repeat=1)
     seconds = []
     for i in range(measurements):
         if i:

@@ -165,7 +165,7 @@ def measure(
         library = Path(folder) / "network.so"
         _say(f"building and running {network.title}, {title}")
         lowered = builds.build(network, board, configs, library)
-        ours = call_times.measure(emulated, info, library, data, limit_s)
+        ours = call_times.measure(emulated, info, title, library, data, limit_s)
         if with_default:
             _say("TVM's own build: minutes at the first time, kept afterwards")
             default, default_owners = default_times.measure(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,15 +159,28 @@ def run_build(
     Raises:
         UserError: the build called `name` does not run to its end, or the board is gone.
     """
+    with errors_named(endpoint, name, limit_s), session(endpoint, limit_s) as remote:
+        device = remote.cpu(0)
+        vm = load(remote, library, data)
+        timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
+        cost_s = timer("main").mean
+        return cost_s, vm.get_outputs("main").numpy()
+
+
+def load(remote: tvm.rpc.RPCSession, library: Path, data: np.ndarray) -> relax.VirtualMachine:
+    """Upload a network's build and set the input of its `main`."""
+    remote.upload(str(library), _REMOTE_NAME)
+    device = remote.cpu(0)
+    vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
+    vm.set_input("main", tvm.runtime.tensor(data, device=device))
+    return vm
+
+
+@contextmanager
+def errors_named(endpoint: Endpoint, name: str, limit_s: float) -> Iterator[None]:
+    """Turn what goes wrong in a session into a `UserError` about the build called `name`."""
     try:
-        with session(endpoint, limit_s) as remote:
-            remote.upload(str(library), _REMOTE_NAME)
-            device = remote.cpu(0)
-            vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
-            vm.set_input("main", tvm.runtime.tensor(data, device=device))
-            timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
-            cost_s = timer("main").mean
-            return cost_s, vm.get_outputs("main").numpy()
+        yield
     except TimeoutError:
         raise UserError(
             f"the {name} build of the network did not end within {limit_s:.0f} s",

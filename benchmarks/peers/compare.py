@@ -158,7 +158,7 @@ def compare(
                 library = Path(folder) / "network.so"
                 configs: Configs | None = {} if name == "hand_picked" else None
                 lowered = builds.build(network, board, configs, library)
-                times = call_times.measure(emulated, info, library, data, limit_s)
+                times = call_times.measure(emulated, info, name, library, data, limit_s)
             held = builds.held_bytes(lowered)
             rows.append(Row(name, title, "", times.cycles, held, error(name, times.output)))
         progress(f"{network.title}: TVM's own build; minutes at the first time, kept afterwards")
