@@ -18,7 +18,7 @@ setup(
     package_data={
         "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
-        "benchmarks": ["*.csv", "board/*.cc"],
+        "benchmarks": ["*.csv", "*.c", "board/*.cc"],
     },
     install_requires=[
         "apache-tvm==0.27.0.post1",
@@ -41,6 +41,7 @@ setup(
     extras_require={
         "zig": ["ziglang"],
         "bench": ["matplotlib>=3.7"],
+        "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
         "test": ["matplotlib>=3.7", "pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
     },
 )

@@ -9,6 +9,8 @@ import click
 from benchmarks.fidelity import fidelity_verb
 from benchmarks.imagenet import imagenet_verb
 from benchmarks.layers import layers_verb
+from benchmarks.micro import micro_verb
+from benchmarks.neighbours import neighbours_verb
 from benchmarks.peers.verb import peers_verb
 from benchmarks.summary import summary_verb
 from benchmarks.threads import threads_verb
@@ -28,6 +30,8 @@ for _verb in (
     peers_verb,
     threads_verb,
     imagenet_verb,
+    micro_verb,
+    neighbours_verb,
     fidelity_verb,
     summary_verb,
 ):

@@ -25,7 +25,7 @@ from .lowering.pipeline import pipeline
 from .lowering.targets import target
 from .registry import Schedule, find, get, schedule
 from .registry import list_schedules as list
-from .selection import choose, using
+from .selection import choose, use, using
 from .workload import Conv2dWorkload
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "target",
     "unregister",
     "unregistered",
+    "use",
     "using",
 ]
 

@@ -29,8 +29,14 @@ def conv2d_module(
 
     Args:
         epilogue: what is fused behind the convolution, in order: "bias", "relu".
+
+    Raises:
+        KeyError: no schedule has that name; the message suggests one.
+        ValueError: a bad config or a workload that the schedule does not serve (see
+            `Schedule.validate`), or an unknown epilogue.
     """
     chosen = get(schedule)
+    chosen.validate(workload, core, config)
     data = te.placeholder((workload.n, workload.ci, workload.h, workload.w), name="data")
     weight = te.placeholder(chosen.packed_shape(workload, config), name="weight")
     arguments = [data, weight]
@@ -43,7 +49,7 @@ def conv2d_module(
         elif step == "relu":
             value = _relu(value)
         else:
-            raise ValueError(f"no epilogue is called {step!r}")
+            raise ValueError(f"no epilogue is called {step!r}: there are 'bias' and 'relu'")
     func = te.create_prim_func([*arguments, value]).with_attr("global_symbol", "main")
     module = tvm.IRModule({"main": schedule_function(func, core)})
     return module, lambda weights: chosen.pack(weights, workload, config)

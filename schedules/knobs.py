@@ -18,6 +18,15 @@ class _Random(Protocol):
     def sample(self, population: Sequence[int], k: int) -> list[int]: ...
 
 
+def _is_one_of(value: object, values: Sequence[int | str]) -> bool:
+    """Membership by type and value: `True` is no 1 and `4.0` no 4; in a log they would differ."""
+    return any(type(value) is type(each) and value == each for each in values)
+
+
+def _listed(values: Sequence[int | str]) -> str:
+    return ", ".join(map(repr, values))
+
+
 @dataclass(frozen=True)
 class KnobSpace:
     """All configs of a schedule for one workload on one core.
@@ -51,9 +60,52 @@ class KnobSpace:
         return (
             isinstance(config, Mapping)
             and set(config) == set(self.knobs)
-            and all(config[name] in values for name, values in self.knobs.items())
+            and all(_is_one_of(config[name], values) for name, values in self.knobs.items())
             and self.allowed(config)
         )
+
+    def validate(self, config: object) -> None:
+        """Does nothing for a member of the space.
+
+        Raises:
+            ValueError: `config` is none; the message names the knob, its value and the legal ones.
+        """
+        if config not in self:
+            raise ValueError(self._fault(config))
+
+    def _fault(self, config: object) -> str:
+        """What is wrong with a config that is no member."""
+        if not isinstance(config, Mapping):
+            return f"a config maps knobs to values, which {config!r} does not"
+        for name in config:
+            if name not in self.knobs:
+                value = config[name]
+                return f"no knob is called {name!r} (is {value!r}): legal are {_listed(self.names)}"
+        for name, values in self.knobs.items():
+            if name not in config:
+                return f"knob {name!r} has no value: legal are {_listed(values)}"
+            if not _is_one_of(config[name], values):
+                return f"knob {name!r} is {config[name]!r}: legal are {_listed(values)}"
+        return self._clash(config)
+
+    def _clash(self, config: Config) -> str:
+        """Which knob to change where legal values do not go together."""
+        for name, values in self.knobs.items():
+            legal = tuple(v for v in values if self.allowed({**config, name: v}))
+            if legal:
+                others = ", ".join(f"{n}={config[n]!r}" for n in self.knobs if n != name)
+                return (
+                    f"knob {name!r} is {config[name]!r}, which does not go with {others}: "
+                    f"legal with these are {_listed(legal)}"
+                )
+        text = ", ".join(f"{name}={config[name]!r}" for name in self.knobs)
+        return f"{text} do not go together: the closest legal config is {self._closest(config)}"
+
+    def _closest(self, config: Config) -> str:
+        """A legal config that shares as many values with `config` as any."""
+        if not self.configs:
+            return "no config at all"
+        return str(max(self, key=lambda each: sum(each[n] == config[n] for n in self.knobs)))
 
     def sample(self, rng: _Random, n: int) -> list[dict[str, int | str]]:
         """`n` distinct configs (fewer when the space is smaller), drawn uniformly."""

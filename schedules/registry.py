@@ -28,7 +28,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
-        """Whether the schedule computes `workload` on `core` at all."""
+        """Whether the schedule computes `workload` on `core` at all. Raises for none."""
 
     @abstractmethod
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
@@ -74,6 +74,22 @@ class Schedule(ABC):
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         """Facts of the loop nest that predict its speed, named as in `schedules.features.FACTS`."""
         return {}
+
+    def validate(self, workload: Conv2dWorkload, core: Core, config: Config) -> None:
+        """Does nothing when `config` computes `workload` on `core`.
+
+        Raises:
+            ValueError: the schedule does not serve the workload, or `config` is not in its space;
+                the message names the knob, its value and the legal values.
+        """
+        where = f"{self.name} for {workload.describe()} on {core.name}"
+        if not self.supports(workload, core):
+            others = ", ".join(each.name for each in find(workload, core)) or "no schedule"
+            raise ValueError(f"{where}: not supported; {others} would serve it")
+        try:
+            self.space(workload, core).validate(config)
+        except ValueError as fault:
+            raise ValueError(f"{where}: {fault}") from None
 
     def error_growth(self, config: Config) -> float:
         """How much larger the rounding error may be than that of a plain sum of products."""

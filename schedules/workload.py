@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
 _KEY = re.compile(
     r"conv2d/(?P<dtype>\w+)/n(?P<n>\d+)_(?P<ci>\d+)x(?P<h>\d+)x(?P<w>\d+)"
     r"/(?P<co>\d+)x(?P<kh>\d+)x(?P<kw>\d+)/s(?P<s>\d+x\d+)_p(?P<p>\d+x\d+x\d+x\d+)"
-    r"_d(?P<d>\d+x\d+)_g(?P<groups>\d+)"
+    r"_d(?P<d>\d+x\d+)_g(?P<groups>\d+)",
+    re.ASCII,
 )
+_DTYPE_BITS = re.compile(r"[a-z]+(\d+)")
 
 
 @dataclass(frozen=True)
 class Conv2dWorkload:
     """A 2-D convolution of an NCHW input with OIHW weights.
+
+    Layouts are not part of the key: NCHW and OIHW are the only ones that schedules are asked for,
+    and a key without a layout will go on to mean them.
 
     Attributes:
         n, ci, h, w: input shape.
@@ -23,7 +29,7 @@ class Conv2dWorkload:
         padding: (top, left, bottom, right), zeros.
         dilation: (vertical, horizontal).
         groups: channel groups; `groups == ci == co` is a depthwise convolution.
-        dtype: of input, weights and output.
+        dtype: of input, weights and output, e.g. "float32".
 
     Raises:
         ValueError: a size that no convolution has (an empty output, groups that do not divide).
@@ -86,6 +92,19 @@ class Conv2dWorkload:
         return 2 * self.macs
 
     @property
+    def bytes(self) -> int:
+        """Bytes of input, weights and output together: what must cross the memory bus once."""
+        match = _DTYPE_BITS.fullmatch(self.dtype)
+        if match is None:
+            raise ValueError(f"the size of a {self.dtype} is not known")
+        elements = (
+            self.n * self.ci * self.h * self.w
+            + math.prod(self.weight_shape)
+            + self.n * self.co * self.pixels
+        )
+        return elements * int(match[1]) // 8
+
+    @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """OIHW."""
         return (self.co, self.ci // self.groups, self.kh, self.kw)
@@ -130,7 +149,7 @@ class Conv2dWorkload:
             int(match[name]) for name in ("n", "ci", "h", "w", "co", "kh", "kw", "groups")
         )
         stride, padding, dilation = ints("s"), ints("p"), ints("d")
-        return cls(
+        workload = cls(
             *(n, ci, h, w, co, kh, kw),
             stride=(stride[0], stride[1]),
             padding=(padding[0], padding[1], padding[2], padding[3]),
@@ -138,6 +157,9 @@ class Conv2dWorkload:
             groups=groups,
             dtype=match["dtype"],
         )
+        if workload.key != key:  # 007: two keys would name one workload
+            raise ValueError(f"not a workload key: {key!r}, but {workload.key!r} is")
+        return workload
 
     def describe(self) -> str:
         """Short text for tables, e.g. `3x3/2 64->128 @55x55`."""

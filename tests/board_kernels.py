@@ -20,7 +20,7 @@ from tuner.board.session import close
 MATMUL = (64, 96, 80)  # rows, depth, columns
 
 # Functions of TVM's calling convention that do what a broken kernel may do.
-_BROKEN = r"""
+BROKEN = r"""
 struct Any { int type; unsigned padding; long long value; };
 #define KERNEL(name) \
   extern "C" int __tvm_ffi_##name(void *, const Any *arguments, int, Any *result)
@@ -126,7 +126,7 @@ def network_expected() -> np.ndarray:
 @functools.cache
 def broken(isa: str) -> Path:
     """Functions add_one, crash and endless."""
-    return _compile(_BROKEN, isa, "broken")
+    return _compile(BROKEN, isa, "broken")
 
 
 @functools.cache

@@ -13,6 +13,9 @@ import time
 import pytest
 import tvm
 from board_kernels import broken, session_with
+from tvm import rpc
+
+from tuner.board import build, launch
 
 pytestmark = pytest.mark.board
 
@@ -40,6 +43,36 @@ def test_endless_kernel_meets_the_time_limit(armv7_board):
     ):
         module["endless"]()
     assert_alive(armv7_board)
+
+
+def test_a_client_that_names_no_limit_meets_the_servers(plain_server):
+    """An hour unless `--session-limit` says otherwise."""
+    qemu, program, port = plain_server
+    usage = subprocess.run([qemu, program, "--help"], capture_output=True, text=True, check=True)
+    assert "default 3600" in usage.stdout
+    for function, matches in (("endless", "1s session has expired"), ("crash", "signal 11")):
+        session = rpc.connect("127.0.0.1", port)
+        session.upload(str(broken("armv7")))
+        module = session.load_module(broken("armv7").name)
+        with pytest.raises(tvm.error.RPCError, match=matches):
+            module[function]()
+
+
+@pytest.fixture
+def plain_server():
+    """(QEMU, server, port) of a server without the emulator, as on a real board."""
+    qemu, program = launch.find_qemu("armv7"), build.server_binary("armv7")
+    server = subprocess.Popen(
+        [qemu, program, "--port", "0", "--session-limit", "1", "--silent"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield qemu, program, int(server.stdout.readline().rsplit(":", 1)[1])
+    finally:
+        server.terminate()
+        server.wait(10)
+        server.stdout.close()
 
 
 def test_client_killed_during_a_call(armv7_board):

@@ -31,6 +31,7 @@ def test_describe(board):
         facts = describe(session)
     expected = board.board
     assert facts["emulated"] is True
+    assert facts["time_evaluator"] == "model time, one timed run"
     assert facts["model"] >= 1
     assert facts["board"] == expected.name
     assert facts["core"] == expected.core.name
@@ -53,12 +54,12 @@ def test_files_come_and_go(board):
 
 
 @pytest.mark.parametrize("name", ["../escape", "/tmp/escape", "a/../../escape", ".."])
-def test_paths_stay_in_the_session_folder(armv7_board, name):
-    with (
-        session_with(armv7_board) as (session, _),
-        pytest.raises(tvm.error.RPCError, match="leads out of the session folder"),
-    ):
-        session.upload(bytearray(b"x"), name)
+@pytest.mark.parametrize("do", ["upload", "download", "remove", "listdir", "load_module"])
+def test_paths_stay_in_the_session_folder(armv7_board, do, name):
+    with session_with(armv7_board) as (session, _):
+        arguments = [bytearray(b"x"), name] if do == "upload" else [name]
+        with pytest.raises(tvm.error.RPCError, match="leads out of the session folder"):
+            getattr(session, do)(*arguments)
 
 
 def test_kernel_computes_right(board):

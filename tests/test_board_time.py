@@ -25,19 +25,25 @@ import schedules
 from schedules import hardware
 from tuner.board import build, link
 from tuner.board.launch import EmulatedBoard
-from tuner.board.session import counters
+from tuner.board.session import counters, is_over_budget, set_cycle_budget
+from tuner.measure import Measurer, Trial, runner
+from tuner.search import Space
+from tuner.tasks import Task
 
 pytestmark = pytest.mark.board
 
 COLD = "cache_flush_cpu_non_first_arg"
 
 
-def matmul_counts(board, f_preproc: str = "", padding_bytes: int = 0, calls: int = 0) -> dict:
+def matmul_counts(
+    board, f_preproc: str = "", padding_bytes: int = 0, calls: int = 0, budget: int = 0
+) -> dict:
     """Counts of one timed matmul in a fresh session.
 
     Args:
         padding_bytes: allocate that much before, so that tensors come to lie elsewhere.
         calls: run the kernel that often before.
+        budget: cycles that it may take; 0 = any number.
     """
     a, b, expected = matmul_arrays()
     with session_with(board, matmul(board.board.core.isa)) as (session, module):
@@ -48,6 +54,8 @@ def matmul_counts(board, f_preproc: str = "", padding_bytes: int = 0, calls: int
         evaluator = module.time_evaluator(
             "main", session.cpu(0), number=3, repeat=4, min_repeat_ms=50, f_preproc=f_preproc
         )
+        if budget:
+            set_cycle_budget(session, budget)
         times = evaluator(*tensors).results
         del before
         result = counters(session)
@@ -93,7 +101,7 @@ def test_where_the_user_keeps_files_does_not_matter(armv7_board, tmp_path, monke
 def winograd_cycles(board, folder) -> int:
     """Cycles of one layer with a config that spills to the stack."""
     workload = schedules.Conv2dWorkload(1, 16, 13, 13, 24, 3, 3, padding=(1, 1, 1, 1))
-    config = {"m": 4, "mr": 6, "nr": 8, "share": "channels"}
+    config = {"m": 4, "mr": 6, "nr": 8, "block": 1, "share": "channels"}
     core = board.board.core
     module, pack = schedules.conv2d_module(workload, "conv2d_winograd", config, core)
     library = folder / "layer.so"
@@ -110,16 +118,45 @@ def winograd_cycles(board, folder) -> int:
     return counters(session)["cycles"]
 
 
-def test_load_of_the_host_does_not_matter(armv7_board):
-    first = matmul_counts(armv7_board, COLD)
+def test_load_and_environment_of_the_host_do_not_matter(armv7_board, monkeypatch):
+    _, data = network_weights()
+
+    def counts(board) -> tuple[dict, int]:
+        with session_with(board, network("armv7")) as (session, module):
+            whole = network_cycles(session, module, data)
+        return matmul_counts(board, COLD), whole
+
+    first = counts(armv7_board)
     spin = [sys.executable, "-c", "while True: pass"]
     loads = [subprocess.Popen(spin) for _ in range(3)]
+    monkeypatch.setenv("A_VARIABLE_OF_THE_USER", "x" * 12345)
     try:
-        assert matmul_counts(armv7_board, COLD) == first
+        with EmulatedBoard(armv7_board.board) as another:
+            assert counts(another) == first
     finally:
         for load in loads:
             load.kill()
             load.wait()
+
+
+def test_a_cycle_budget_ends_a_hopeless_run(board):
+    first = matmul_counts(board, COLD)
+    assert matmul_counts(board, COLD, budget=first["cycles"] + 1) == first
+    with pytest.raises(tvm.error.RPCError, match="more cycles than") as caught:
+        matmul_counts(board, COLD, budget=first["cycles"] // 2)
+    assert is_over_budget(caught.value)
+    assert matmul_counts(board, COLD) == first  # the board goes on, and other sessions have none
+
+
+def test_a_candidate_over_budget_is_a_result(armv7_board, monkeypatch):
+    workload = schedules.Conv2dWorkload(1, 8, 7, 7, 12, 1, 1)
+    task = Task(workload, ("layer",), ("bias", "relu"))
+    core = armv7_board.board.core
+    candidate = Space(workload, core).defaults()[0]
+    monkeypatch.setattr(runner, "cycle_budget", lambda flops: 100)
+    with Measurer(core.name, [armv7_board], workers=1) as measurer:
+        ((_, outcome),) = measurer.measure([Trial(0, task, candidate)])
+    assert outcome.error == {"kind": "over budget", "text": "stopped after 100 cycles"}
 
 
 def test_session_limit_does_not_matter(armv7_board):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,24 @@ def test_only_what_changed_is_compiled(project, tools):
     assert second != first
     assert subprocess.check_output([second]) == b"43\n"
     assert compiler_runs(tools) == 3 + 2
+
+
+def test_what_was_not_used_for_long_is_removed(project, tools):
+    cache = build.cache_folder()
+    month = 31 * 24 * 3600
+    first = make(project, tools)
+    killed = cache / "objects" / "tmp_of_a_killed_compiler"
+    killed.mkdir()
+    for path in (killed, first.parent, *(cache / "objects").glob("*.o")):
+        os.utime(path, (0, path.stat().st_mtime - month))
+    make(project, tools)  # this is a use
+    second = make(project, tools, "-O1")
+    assert first.exists() and second.exists()
+    assert not killed.exists()
+    assert len(list((cache / "objects").glob("*.o"))) == 2  # the second one's
+    os.utime(first.parent, (0, first.parent.stat().st_mtime - month))
+    make(project, tools, "-O2")
+    assert not first.exists() and second.exists()
 
 
 def test_interrupted_build_continues(project, tools):

@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
+from schedules import hardware
 from tuner import cli
+from tuner.board import launch, toolchain
+from tuner.errors import UserError
 from tuner.records import Log
 
 
@@ -111,6 +114,17 @@ def test_a_port_that_is_taken(capsys):
     assert last.startswith("error: ") and str(port) in last and "--port" in last
 
 
+@pytest.mark.parametrize("host, warns", [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_serve_warns_where_others_can_reach_it(capsys, monkeypatch, host, warns):
+    def refuse(*_, **__):
+        raise UserError("made up", "")
+
+    monkeypatch.setattr(launch, "EmulatedBoard", refuse)
+    code, _, err = _run(capsys, "serve", "rk3288", "--host", host)
+    assert code == 2
+    assert ("RPC runs any code it is sent" in err) == warns
+
+
 @pytest.mark.parametrize("content", ["no record\n", '{"v": 99, "workload": "x"}\n'])
 def test_a_log_that_cannot_be_used(capsys, tmp_path, content):
     path = tmp_path / "log.jsonl"
@@ -137,6 +151,32 @@ def test_no_qemu(capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("TVM_ARM_QEMU_DIR", raising=False)
     command = ["squeezenet", "--target", "cortex-a17", "--log", str(tmp_path / "log.jsonl")]
     _assert_refused(_run(capsys, *command), "apt-get install")
+
+
+@pytest.mark.parametrize("target, isa", [("cortex-a17", "armv7"), ("rpi4", "aarch64")])
+def test_no_compiler(capsys, monkeypatch, tmp_path, target, isa):
+    for name in ("qemu-arm", "qemu-aarch64"):  # so that it is not QEMU that is missed first
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(f"TVM_ARM_CXX_{isa.upper()}", raising=False)
+    monkeypatch.setattr(toolchain, "_zig", lambda: None)
+    toolchain.find.cache_clear()
+    command = ["squeezenet", "--target", target, "--log", str(tmp_path / "log.jsonl")]
+    _assert_refused(_run(capsys, *command), f"no C++ compiler for {isa}", "apt-get install g++-")
+    code, out, _ = _run(capsys, "doctor", "--target", target)
+    assert code == 2
+    assert out.splitlines()[-1].startswith("FAIL  ARM compiler: ")
+    toolchain.find.cache_clear()
+
+
+def test_doctor_of_an_unreachable_board(capsys):
+    port = str(_unused_port())
+    code, out, _ = _run(capsys, "doctor", "--target", "rpi4", "--host", "127.0.0.1", "--port", port)
+    assert code == 2
+    last = out.splitlines()[-1]
+    assert last.startswith(f"FAIL  RPC answers: no board answers at 127.0.0.1:{port}")
+    assert "tuner serve" in last
 
 
 def test_doctor_names_the_step_that_fails(capsys, monkeypatch, tmp_path):
@@ -181,8 +221,16 @@ def test_ctrl_c_prints_the_command_that_continues(capsys, monkeypatch):
 def test_boards_lists_every_board(capsys):
     code, out, _ = _run(capsys, "boards")
     assert code == 0
-    for name in ("rk3288", "rasp3b-64", "rpi4", "cortex-a17"):
-        assert name in out
+    lines = out.splitlines()
+    for name in hardware.boards():
+        board = hardware.board(name)
+        peak = board.core.peak_flops_per_cycle * board.cores * board.clock_hz / 1e9
+        assert any(name in line.split() and f"{peak:.1f} GFLOP/s" in line for line in lines)
+    for name in hardware.cores():
+        core = hardware.core(name)
+        words = {name, core.usual_board, core.llvm["mtriple"]}
+        assert any(words <= {*line.split()} for line in lines)
+        assert f"-mcpu={core.llvm['mcpu']}" in out
 
 
 @pytest.mark.parametrize("verb", [None, *cli.command_line.commands])

@@ -141,7 +141,23 @@ def test_cores_do_not_disturb_each_other(a53):
     assert a53.loop(lines) == first
 
 
+def test_limits_name_what_is_short(a53):
+    chain, lanes = (
+        a53.limits([*LOOPS["aarch64"][name], *BRANCH["aarch64"]]) for name in ("chain", "by_lane")
+    )
+    assert chain.steady == 8  # two results, one after the other
+    assert 2 <= chain.resources == chain.arithmetic <= 3  # the FMAs alone, and the way back
+    assert lanes.arithmetic >= 8
+    assert lanes.memory >= 4  # two loads of two cycles each
+    # It leaves the model as it was.
+    timed = a53.loop([*LOOPS["aarch64"]["chain"], *BRANCH["aarch64"]])
+    assert timed.cycles == chain.steady
+    with pytest.raises(ValueError, match="without instructions"):
+        a53.limits([])
+
+
 def test_what_is_not_decoded_is_counted(a53):
+    assert a53.knows("fmla v8.4s, v0.4s, v1.4s") and not a53.knows("frobnicate x0")
     assert a53.loop(["frobnicate x0", "b 1b"]).undecoded == 1
 
 

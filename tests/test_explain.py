@@ -113,6 +113,51 @@ def test_limits_of_kernels_made_for_them(name, tmp_path):
     assert {"DRAM", "store", "stream"} & worst.event_counts.keys()
 
 
+UNKNOWN = r"""
+#include "guest_calls.h"
+int main(void) {
+  guest_call(GUEST_BEGIN, 0, 0);
+  for (volatile int i = 0; i < 9; i++) __asm__ volatile(%s : : : "v0");
+  static uint64_t result[GUEST_RESULT_WORDS];
+  guest_call(GUEST_END, result, 0);
+  return (int)result[GUEST_UNDECODED];
+}
+"""
+SHA256H = {
+    "aarch64": ("-march=armv8-a+crypto", "sha256h q0, q0, v0.4s"),
+    "armv7": ("-mfpu=crypto-neon-fp-armv8", "sha256h.32 q0, q0, q0"),
+}
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("name", ["rk3288", "rasp3b-64"])
+def test_an_instruction_the_model_does_not_know_is_counted_and_named(name, tmp_path):
+    board = hardware.board(name)
+    program, table, output = (tmp_path / file for file in ("program", "table", "profile"))
+    flag, text = SHA256H[board.core.isa]
+    source = UNKNOWN % f'"{text}"'
+    if board.core.isa == "armv7":
+        source = source.replace('"v0"', '"q0"')
+    command = [*toolchain.find(board.core.isa).compiler, *FLAGS[board.core.isa], flag, "-x", "c"]
+    command += ["-D_GNU_SOURCE", "-O1", "-static", f"-I{HEADERS}", "-", "-o", str(program)]
+    subprocess.run(command, input=source, text=True, check=True)
+    params.write(board, table)
+    plugin = f"{build.emulator_plugin()},params={table},profile={output},report=on"
+    qemu = launch.find_qemu(board.core.isa)
+    done = subprocess.run(
+        [qemu, "-cpu", "max", "-plugin", plugin, program], env={}, capture_output=True, text=True
+    )
+    assert done.returncode == 9
+    assert f"emulator: undecoded instruction: {text}" in done.stderr
+    unknown = [
+        each
+        for loop in profile.read(output).loops
+        for each in loop.instructions
+        if "undecoded" in each.events
+    ]
+    assert [(each.text, each.events["undecoded"]) for each in unknown] == [(text, 9)]
+
+
 @pytest.mark.board
 def test_profiling_changes_no_cycle(board):
     a, b, expected = matmul_arrays()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import host
 import numpy as np
 import pytest
 import tvm
 from tvm import relax
+from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
 import schedules
 from schedules.lowering import legalize, pipeline, schedule_pass
@@ -154,6 +158,53 @@ def test_what_stands_behind_a_convolution(host_is_arm, name, pipeline):
     host.assert_close(_run(_network(body), data, pipeline=pipeline), exact)
 
 
+def _batch_norm(builder, conv):
+    """In Relax's inference form, and in float64: 12 channels, then a ReLU6."""
+    scale, shift, mean, variance = (
+        np.random.default_rng(seed).uniform(0.5, 2, 12).astype(np.float32) for seed in range(4)
+    )
+    norm = relax.op.nn.batch_norm(
+        conv, *map(relax.const, (scale, shift, mean, variance)), axis=1, training=False
+    )
+    value = builder.emit(relax.TupleGetItem(builder.emit(norm), 0))
+
+    def exact(y):
+        scale64, shift64, mean64, variance64 = (
+            each.astype(np.float64).reshape(12, 1, 1) for each in (scale, shift, mean, variance)
+        )
+        return np.clip((y - mean64) / np.sqrt(variance64 + 1e-5) * scale64 + shift64, 0, 6)
+
+    return builder.emit(relax.op.clip(value, 0, 6)), exact
+
+
+def test_a_batch_norm_is_folded_and_fused(host_is_arm, caplog):
+    functions = []
+
+    def body(builder, data, conv):
+        output, exact = _batch_norm(builder, conv)
+        functions.append(exact)
+        return output
+
+    module = relax.transform.DecomposeOpsForInference()(_network(body))
+    with host.TARGET:
+        lowered = schedules.pipeline(host.TARGET)(module)
+    names = [each.name_hint for each in lowered.get_global_vars() if each.name_hint != "main"]
+    assert len(names) == 1, names
+    exact = functions[0](reference.conv2d(_inputs(), _weight(), padding=(1, 1, 1, 1)))
+    host.assert_close(_run(module, _inputs()), exact)
+    assert not caplog.records, "it did not keep its plain loops"
+
+
+@pytest.mark.parametrize("name", [name for name in EPILOGUES if name != "transposed"])
+def test_an_epilogue_costs_no_kernel_of_its_own(host_is_arm, name):
+    with host.TARGET:
+        lowered = schedules.pipeline(host.TARGET)(_network(EPILOGUES[name][0]))
+    names = [each.name_hint for each in lowered.get_global_vars() if each.name_hint != "main"]
+    # The residual case also makes its second operand, from the input.
+    assert sum("conv2d" in each for each in names) == 1
+    assert all("conv2d" in each or "concat" in each or "slice" in each for each in names), names
+
+
 def test_weights_that_are_inputs_are_packed_at_run_time(host_is_arm):
     module = _network(EPILOGUES["none"][0], weight_is_input=True)
     data = _inputs()
@@ -169,26 +220,48 @@ def test_constant_weights_are_packed_at_compile_time(host_is_arm):
     assert any("conv2d" in name and "add" in name for name in names), "the bias is fused"
 
 
-def _object_code(module: tvm.IRModule) -> str:
-    return relax.build(module, host.TARGET).mod.imports[0].inspect_source("asm")
+OPERATORS = [override.operator for override in legalize.OVERRIDES]
 
 
-def test_other_targets_are_untouched_byte_for_byte():
-    module = _network(EPILOGUES["bias"][0])
-    with schedules.unregistered():
-        without = _object_code(module)
-    assert _object_code(module) == without
+def _hooks() -> dict:
+    """All that `register` changes in TVM."""
+    return {
+        "lowering": PIPELINE_MAP["s_tir"],
+        "arm_cpu": getattr(tvm.topi, "arm_cpu", None),
+        "module": sys.modules.get("tvm.topi.arm_cpu"),
+        **{name: tvm.ir.Op.get(name).get_attr("FLegalize") for name in OPERATORS},
+    }
 
 
-def test_register_is_idempotent_and_unregister_undoes():
+def test_unregister_restores_exactly_what_a_fresh_tvm_has():
+    code = (
+        "import sys, tvm; from tvm import relax;"
+        "from tvm.tirx.compilation_pipeline import PIPELINE_MAP;"
+        f"names = {OPERATORS};"
+        "hooks = lambda: [PIPELINE_MAP['s_tir'], hasattr(tvm.topi, 'arm_cpu'),"
+        " 'tvm.topi.arm_cpu' in sys.modules,"
+        " *(tvm.ir.Op.get(name).get_attr('FLegalize') for name in names)];"
+        "before = hooks();"
+        "import schedules; ours = hooks(); schedules.unregister(); after = hooks();"
+        "same = [a == b or a.same_as(b) for a, b in zip(before, after)];"
+        "assert all(same), same;"
+        "assert not any(a == b for a, b in zip(before, ours))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_register_is_idempotent_and_unregister_may_be_repeated():
+    ours = _hooks()
     schedules.register()
-    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+    assert _hooks() == ours
     with schedules.unregistered():
-        assert not hasattr(tvm.topi, "arm_cpu")
+        theirs = _hooks()
         with schedules.unregistered():
-            pass
-        assert not hasattr(tvm.topi, "arm_cpu")
-    assert tvm.topi.arm_cpu.conv2d_gemm is schedules.get("conv2d_gemm")
+            assert _hooks() == theirs
+        assert _hooks() == theirs
+        assert not any(theirs[name] == hook for name, hook in ours.items())
+    assert _hooks().keys() == ours.keys()
+    assert all(_hooks()[name] is not None for name in ours)
 
 
 def test_a_choice_is_used_and_a_foreign_one_is_not():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from board_kernels import BROKEN, session_with
+from conftest import ISA_BOARDS
 
 from tuner import cli
 from tuner.board import build, launch, link, runtime_sources, toolchain
@@ -161,3 +164,52 @@ def test_linker_gets_options(tmp_path, monkeypatch):
     )
     link.fcompile("armv7")("k.so", ["a.o", "b.o"], options=["--strip-all"])
     assert commands == [["the-ld", "-shared", "-o", "k.so", "--strip-all", "a.o", "b.o"]]
+
+
+HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'
+
+
+@pytest.fixture(params=["environment", "debian", "ziglang"])
+def present(request, monkeypatch, tmp_path):
+    """`present(isa)` finds that compiler and no other; skips where it is not installed."""
+
+    def find(isa: str) -> toolchain.Toolchain:
+        toolchain.find.cache_clear()
+        debian = shutil.which(toolchain.debian_tool(isa, "g++"))
+        if request.param == "ziglang":
+            if toolchain._zig() is None:
+                pytest.skip("ziglang is not installed")
+            monkeypatch.setenv("PATH", str(tmp_path))  # no other one is seen
+            found = toolchain.find(isa)
+            assert found.compiler[0] == toolchain._zig()
+            return found
+        if debian is None:
+            pytest.skip(f"no {toolchain.debian_tool(isa, 'g++')}")
+        if request.param == "environment":
+            monkeypatch.setenv(f"TVM_ARM_CXX_{isa.upper()}", f"{debian} -g0")
+            assert toolchain.find(isa).compiler == (debian, "-g0")
+        else:
+            assert toolchain.find(isa).compiler == (debian,)
+        return toolchain.find(isa)
+
+    return find
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("isa", toolchain.isas())
+def test_a_kernel_it_makes_runs(isa, present, tmp_path, running_board):
+    board, kernel = running_board(ISA_BOARDS[isa]), tmp_path / "kernel"
+    command = [*present(isa).compiler, "-O1", "-fPIC", "-c", "-x", "c++", "-"]
+    subprocess.run([*command, "-o", f"{kernel}.o"], input=BROKEN, text=True, check=True)
+    link.fcompile(isa)(f"{kernel}.so", [f"{kernel}.o"])
+    with session_with(board, Path(f"{kernel}.so")) as (_, module):
+        assert module["add_one"](41) == 42
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("isa", toolchain.isas())
+def test_a_static_program_it_makes_runs(isa, present, tmp_path):
+    qemu, program = launch.find_qemu(isa), tmp_path / "hello"
+    command = [*present(isa).compiler, "-x", "c", "-O2", "-static", "-", "-o", str(program)]
+    subprocess.run(command, input=HELLO, text=True, check=True)
+    assert subprocess.check_output([qemu, program], text=True) == "hello\n"

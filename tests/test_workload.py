@@ -29,6 +29,13 @@ def test_other_text_is_no_key(text):
         Conv2dWorkload.from_key(text)
 
 
+@pytest.mark.parametrize("change", [("n1_", "n01_"), ("64x55", "64x5\u0665"), ("_g1", "_g1 ")])
+def test_a_workload_has_one_key_only(change):
+    key = Conv2dWorkload(1, 64, 55, 55, 16, 1, 1).key
+    with pytest.raises(ValueError, match="not a workload key"):
+        Conv2dWorkload.from_key(key.replace(*change))
+
+
 def test_the_key_is_stable():
     workload = Conv2dWorkload(1, 64, 55, 55, 16, 1, 1)
     assert workload.key == "conv2d/float32/n1_64x55x55/16x1x1/s1x1_p0x0x0x0_d1x1_g1"
@@ -38,6 +45,10 @@ def test_derived_sizes():
     first = Conv2dWorkload(1, 3, 224, 224, 64, 3, 3, stride=(2, 2))
     assert (first.oh, first.ow, first.k) == (111, 111, 27)
     assert first.macs == 64 * 111 * 111 * 27
+    assert first.flops == 2 * first.macs
+    assert first.bytes == 4 * (3 * 224 * 224 + 64 * 27 + 64 * 111 * 111)
+    depthwise = Conv2dWorkload(2, 8, 14, 14, 8, 3, 3, groups=8, dtype="int8")
+    assert depthwise.bytes == 2 * 8 * 14 * 14 + 8 * 9 + 2 * 8 * 12 * 12
     assert first.describe() == "3x3/2 3->64 @224x224"
     assert not first.is_pointwise
 

@@ -105,7 +105,7 @@ class DepthwiseConv2d(Schedule):
                 y = e.bind("y", tirx.min(tile_row * vh, workload.oh - vh))
                 with e.loop(-(-workload.ow // vw), "tile_column") as tile_column:
                     x = e.bind("x", tirx.min(tile_column * vw, workload.ow - vw))
-                    sums = e.alloc("sums", vh * vw, scope="local")
+                    sums = e.registers("sums", vh * vw)
                     at = start + y * (workload.stride[0] * width) + x * workload.stride[1]
                     _sum_taps(conv, source, at, channel, sums, vh, vw)
                     for v in range(vh):

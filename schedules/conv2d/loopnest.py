@@ -103,12 +103,16 @@ class Nest:
                             dst, src = ramp(dst), ramp(src)
                         e.store(panels, dst, BufferLoad(data, [src]))
 
+    def weight_tile(self, image, channel_tile):
+        """The tile of packed weights that one tile of output channels is computed with."""
+        return channel_tile
+
     def _compute(self, channel_tile, image, tile, panels, slot) -> None:
         """One MR x NR tile: the sum over K in registers, the epilogue, the stores."""
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
         origin = self.tiling.origin(e, tile)
-        accumulators = e.alloc("accumulators", mr * nr, scope="local")
+        accumulators = e.registers("accumulators", mr * nr)
         if self.packed:
             pixels, row_stride = slot * self.panel_size, nr
         else:
@@ -117,7 +121,7 @@ class Nest:
         self.kernel.emit(
             conv,
             accumulators,
-            weights=(conv.weight, channel_tile * (workload.k * mr)),
+            weights=(conv.weight, self.weight_tile(image, channel_tile) * (workload.k * mr)),
             pixels=(panels, pixels),
             row_stride=row_stride,
             k=workload.k,

@@ -45,14 +45,35 @@ def emit_padded(conv: Convolution):
 
 def copy_padded_plane(conv: Convolution, plane, padded, start) -> None:
     """Emits a copy of input plane number `plane` with its border into `padded` from `start`."""
+    top, _, bottom, _ = conv.workload.padding
+    height, width = padded_plane(conv.workload)
+    conv.e.fill_zero(padded, start, top * width)
+    _copy_rows(conv, plane, padded, start, 0, conv.workload.h)
+    conv.e.fill_zero(padded, start + (height - bottom) * width, bottom * width)
+
+
+def copy_padded_rows(conv: Convolution, plane, padded, first, count) -> None:
+    """The same for `count` rows of the padded plane from `first` on: the others stay as they are.
+
+    `padded` holds one plane. Rows above and below the input are zero, whichever were asked for.
+    """
+    top, _, bottom, _ = conv.workload.padding
+    height, width = padded_plane(conv.workload)
+    conv.e.fill_zero(padded, 0, top * width)
+    low = conv.e.bind("low", tirx.max(first - top, 0))
+    high = tirx.min(first + count - top, conv.workload.h)
+    _copy_rows(conv, plane, padded, 0, low, high - low)
+    conv.e.fill_zero(padded, (height - bottom) * width, bottom * width)
+
+
+def _copy_rows(conv: Convolution, plane, padded, start, first, count) -> None:
+    """`count` rows of the input from `first` on, with the border beside them."""
     e, workload = conv.e, conv.workload
-    top, left, bottom, right = workload.padding
-    height, width = padded_plane(workload)
-    e.fill_zero(padded, start, top * width)
-    with e.loop(workload.h, "row") as row:
-        at = e.bind("at", start + (row + top) * width)
+    top, left, _, right = workload.padding
+    _, width = padded_plane(workload)
+    with e.loop(count, "row") as row:
+        at = e.bind("at", start + (first + row + top) * width)
         for column in (*range(left), *range(width - right, width)):
             e.store(padded, at + column, zero())
-        source = (plane * workload.h + row) * workload.w
+        source = (plane * workload.h + first + row) * workload.w
         e.copy(padded, at + left, conv.data, source, workload.w)
-    e.fill_zero(padded, start + (height - bottom) * width, bottom * width)

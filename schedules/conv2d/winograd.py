@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import te, tirx
 
+from .. import hardware
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
@@ -25,8 +26,11 @@ from .padding import pad_compute, padded_plane
 from .transforms import TRANSFORMS, table
 from .winograd_nest import WinogradNest, tile_count, tile_grid
 
+# One core alone reads about so much; the boards differ by less than the rule needs to know.
+_MEMORY_BYTES_PER_CYCLE = 1.2
 
-@schedule("conv2d_winograd", version=1)
+
+@schedule("conv2d_winograd", version=2)
 class Conv2dWinograd(Schedule):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return (
@@ -40,11 +44,13 @@ class Conv2dWinograd(Schedule):
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
         def allowed(config: Config) -> bool:
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
+            block = int(config["block"])
             return (
                 (mr, nr) in tiles(core)
                 and (mr <= workload.co or mr == 4)
                 and (nr <= tile_count(workload, m) or nr == 4)
                 and m <= min(workload.oh, workload.ow)
+                and (block == 1 or block // 2 < -(-tile_count(workload, m) // nr))
             )
 
         return KnobSpace(
@@ -52,25 +58,46 @@ class Conv2dWinograd(Schedule):
                 "m": (2, 4),
                 "mr": (4, 6, 8, 12),
                 "nr": (4, 8, 12, 16),
+                "block": (1, 2, 4, 8, 16),
                 "share": ("pixels", "channels"),
             },
             allowed,
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        l2_bytes = hardware.board(core.usual_board).l2_bytes
+
+        def weight_bytes(config: Config) -> int:
+            return 4 * (int(config["m"]) + 2) ** 2 * workload.ci * workload.co
+
         def cost(config: Config) -> float:
-            """Products with idle lanes and rows counted, and loads beside them."""
+            """Cycles of one core: products, idle lanes and rows counted, or reading the weights."""
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
             rows = -(-workload.co // mr) * mr
             columns = -(-tile_count(workload, m) // nr) * nr
-            return (m + 2) ** 2 * rows * columns * (1 + (mr + nr) / (mr * nr))
+            flops = 2 * (m + 2) ** 2 * rows * columns * workload.ci
+            busy = flops / core.peak_flops_per_cycle * (1 + (mr + nr) / (mr * nr))
+            return max(busy, weight_bytes(config) / _MEMORY_BYTES_PER_CYCLE)
 
-        weights_stream = 4 * 36 * workload.ci * workload.co > core.l1d_bytes * 8
-        share = "channels" if weights_stream else "pixels"
-        return min(
-            (config for config in self.space(workload, core) if config["share"] == share),
-            key=lambda config: (cost(config), str(config)),
-        )
+        def slice_bytes(config: Config) -> int:
+            """What the products at one place read of a block."""
+            return 4 * workload.ci * int(config["nr"]) * int(config["block"])
+
+        def stays_in_l1(config: Config) -> bool:
+            """A block's slice stays in L1 beside the weights that are multiplied with it.
+
+            Weights that come from memory once a block are worth a larger part of L1.
+            """
+            part = 2 if weight_bytes(config) > 8 * l2_bytes else 4
+            return config["block"] == 1 or slice_bytes(config) <= core.l1d_bytes // part
+
+        def rank(config: Config) -> tuple:
+            # Tiles of channels divide more evenly over the cores than a few blocks of pixels.
+            shares_channels = config["share"] == "channels"
+            block = int(config["block"])
+            return (cost(config), not shares_channels, not stays_in_l1(config), -block, str(config))
+
+        return min(self.space(workload, core), key=rank)
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.95 if min(workload.oh, workload.ow) >= 4 and workload.ci >= 16 else 0.4
@@ -91,7 +118,7 @@ class Conv2dWinograd(Schedule):
             nr=nr,
             pixel_tiles=count,
             covered=count * nr * m * m,
-            block=1,
+            block=int(config["block"]),
             over_channels=config["share"] == "channels",
             packed=True,
             rows_a_tile=m,

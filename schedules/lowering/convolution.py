@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tvm import te, tirx
@@ -120,13 +121,23 @@ class Convolution:
             accumulators: buffer with the convolution's values, from element `start` on.
             length: how many; vectors of 4 first, then single elements.
         """
-        whole = length - length % LANES
-        for i in range(0, whole, LANES):
-            self._store(image, channel, offset + i, accumulators, start + i, LANES)
-        for i in range(whole, length):
-            self._store(image, channel, offset + i, accumulators, start + i, 1)
+        for i, lanes in _pieces(length):
+            self._store(image, channel, offset + i, accumulators, start + i, lanes)
 
-    def _store(self, image, channel, offset, accumulators, start: int, lanes: int) -> None:
+    def store_channels(self, image, channel, accumulators, start: int, length: int) -> None:
+        """Stores consecutive channels of a result of one pixel, through the epilogue.
+
+        Args:
+            image, channel: where the first goes, as expressions.
+            accumulators, start, length: as for `store_row`.
+        """
+        for i, lanes in _pieces(length):
+            self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
+
+    def _store(
+        self, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
+    ) -> None:
+        """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
         e, workload, slot = self.e, self.workload, self.slot
         # Operands of the epilogue have the convolution's channels, the output may have more.
         operand = (image * workload.co + channel) * workload.pixels + offset
@@ -137,12 +148,20 @@ class Convolution:
             return
         kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
         with e.loop(lanes, "lane", kind) as lane:
-            places = {"element": operand + lane, "channel": channel, "scalar": 0}
+            own = channel + lane if channels > 1 else channel
+            places = {"element": operand + lane, "channel": own, "scalar": 0}
             value = self._epilogue.replay(
                 lambda: BufferLoad(accumulators, [start + lane]),
                 lambda buffer, kind: BufferLoad(self._views[buffer], [places[kind]]),
             )
             e.store(self.output, at + lane, value)
+
+
+def _pieces(length: int) -> Iterator[tuple[int, int]]:
+    """(start, lanes) of vectors that cover `length` elements, and of the single ones behind."""
+    whole = length - length % LANES
+    yield from ((i, LANES) for i in range(0, whole, LANES))
+    yield from ((i, 1) for i in range(whole, length))
 
 
 def _inline_consumers(sch: TensorSchedule, block):
@@ -164,12 +183,12 @@ def _inline_consumers(sch: TensorSchedule, block):
 def _operands(sch: TensorSchedule, block, func) -> tuple:
     """The function's data and packed weights: the inputs behind the convolution's block.
 
-    Data has four axes, packed weights have three (see `Schedule.packed_shape`).
+    Packed weights have three axes (see `Schedule.packed_shape`), data has two or four.
     """
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
     names = [sch.get(each).name_hint for each in blocks]
     upto = blocks[: names.index(sch.get(block).name_hint) + 1]
     read = [region.source for each in upto for region in sch.get(each).reads]
     inputs = [param for param in func.params if any(param.same_as(buffer) for buffer in read)]
-    by_axes = {len(buffer.shape): buffer for buffer in inputs}
-    return by_axes[4], by_axes[3]
+    is_weight = [len(buffer.shape) == 3 for buffer in inputs]
+    return inputs[is_weight.index(False)], inputs[is_weight.index(True)]

@@ -10,6 +10,9 @@ from tvm.tirx import BufferLoad, ForKind
 
 F32 = "float32"
 LANES = 4  # of a 128-bit NEON register in float32
+_TO_READ_FROM_L1 = (0, 3, 1)  # arguments of llvm.prefetch: read, keep, data
+LINE = 16  # float32 of a 64-byte cache line; no core here has another
+_STACK_BYTES = 1024  # runtime::kMaxStackAlloca
 
 
 def ramp(start, lanes: int = LANES):
@@ -42,6 +45,13 @@ class Emitter:
     def store(self, buffer, index, value) -> None:
         self.emit(tirx.BufferStore(buffer, value, [index]))
 
+    def prefetch(self, buffer, index) -> None:
+        """Asks for the cache line of an element. It may lie anywhere: a prefetch never faults."""
+        address = tirx.address_of(BufferLoad(buffer, [index]))
+        arguments = [tirx.const(value, "int32") for value in _TO_READ_FROM_L1]
+        call = tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments)
+        self.emit(tirx.Evaluate(call))
+
     def bind(self, name: str, value):
         """A scalar variable that holds `value`; constants stay constants."""
         value = tirx.convert(value)
@@ -51,11 +61,21 @@ class Emitter:
         self.emit(tirx.Bind(var, value))
         return var
 
-    def alloc(self, name: str, size: int, scope: str = "global"):
+    def alloc(self, name: str, size: int):
         """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope."""
-        buffer = tirx.decl_buffer((size,), F32, name, scope=scope)
+        buffer = tirx.decl_buffer((size,), F32, name)
         self.emit(tirx.AllocBuffer(buffer))
         return buffer
+
+    def registers(self, name: str, size: int):
+        """The same, small enough that LLVM keeps what is stored there in registers.
+
+        TVM puts a buffer of this size on the stack, where LLVM can see that nothing else reads it.
+        A larger one comes from the runtime's workspace, and so does any of scope "local": whatever
+        is stored there is really stored.
+        """
+        assert size * 4 < _STACK_BYTES, f"{name} has {size} elements: too many for the stack"
+        return self.alloc(name, size)
 
     def flat_view(self, buffer):
         """`buffer` seen as one row of elements."""

@@ -22,6 +22,8 @@ _BINARY = (
 class Epilogue:
     """`out[n, c, h, w] = f(conv[n, c, h, w], other inputs at n, c, h, w)`.
 
+    Behind a fully connected layer, a convolution of one pixel, it is `out[n, c]`.
+
     Args:
         store: the statement of the last block, with the block's variables as indices.
         conv: the buffer that holds the convolution's result.
@@ -39,7 +41,11 @@ class Epilogue:
         self._conv = conv
         if not any(self.output.same_as(param) for param in params):
             raise NotElementwise("the last block does not write the function's output")
-        if len(self._indices) != 4 or not structural_equal(self.output.shape, conv.shape):
+        axes = len(self.output.shape)
+        left_out = [int(extent) for extent in conv.shape[axes:]]
+        if left_out not in ([], [1, 1]) or not all(
+            map(structural_equal, self.output.shape, conv.shape)
+        ):
             raise NotElementwise("the output has another shape than the convolution")
         self.inputs: list = []  # buffers other than the convolution's result
         nothing = tirx.const(0.0, "float32")
@@ -84,12 +90,13 @@ class Epilogue:
     def _read(self, expr, conv_value, load):
         buffer, indices = expr.source, list(expr.indices)
         if buffer.same_as(self._conv):
+            # Without the axes of one element that the output lacks.
             if not all(map(structural_equal, indices, self._indices)):
                 raise NotElementwise("the convolution's result is read out of place")
             return conv_value()
         if all(int(extent) == 1 for extent in buffer.shape):
             kind = "scalar"
-        elif len(indices) == 4 and self._matches(buffer, indices, (0, 1, 2, 3)):
+        elif self._is_element(buffer, indices):
             kind = "element"
         elif self._is_channel(buffer, indices):
             kind = "channel"
@@ -99,11 +106,12 @@ class Epilogue:
             self.inputs.append(buffer)
         return load(buffer, kind)
 
-    def _matches(self, buffer, indices, axes) -> bool:
-        return all(
-            structural_equal(indices[axis], self._indices[axis])
-            or int(buffer.shape[axis]) == int(self.output.shape[axis]) == 1
-            for axis in axes
+    def _is_element(self, buffer, indices) -> bool:
+        return len(indices) == len(self._indices) and all(
+            structural_equal(index, own) or int(size) == int(own_size) == 1
+            for index, own, size, own_size in zip(
+                indices, self._indices, buffer.shape, self.output.shape, strict=True
+            )
         )
 
     def _is_channel(self, buffer, indices) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from tvm import relax
+import numpy as np
+from tvm import relax, te
 from tvm.ir import GenericConst, Op
 from tvm.target import Target
 
 from ..hardware import Core
+from ..registry import Schedule
 from ..selection import choose
 from ..workload import Conv2dWorkload
 from . import max_pool
@@ -16,6 +19,7 @@ from .targets import core_of
 
 _ATTRIBUTE = "FLegalize"
 _FUSES_ELEMENTWISE = {"op_pattern": 4}  # relax.transform's OpPatternKind kOutEWiseFusable
+_STANDS_ALONE = {"op_pattern": 8}  # kOpaque
 _TVM_LEVEL, _OUR_LEVEL = 10, 11
 
 Legalize = Callable[[relax.BlockBuilder, relax.Call, Core], "relax.Expr | None"]
@@ -30,6 +34,7 @@ class _Override:
     """
 
     def __init__(self, operator: str, legalize: Legalize) -> None:
+        self.operator = operator
         self._op = Op.get(operator)
         self._ours = legalize
         self._tvms: Callable | None = None  # TVM's own while ours is in place
@@ -68,11 +73,11 @@ def workload_of(call: relax.Call) -> Conv2dWorkload | None:
         return None
     if any(str(each.dtype) != "float32" for each in (data, weight, call.ty)):
         return None
-    try:
-        n, ci, h, w = (int(extent) for extent in data.shape)
-        co, _, kh, kw = (int(extent) for extent in weight.shape)
-    except TypeError:  # a symbolic shape
+    data_sizes, weight_sizes = _sizes(data.shape), _sizes(weight.shape)
+    if data_sizes is None or weight_sizes is None:
         return None
+    n, ci, h, w = data_sizes
+    co, _, kh, kw = weight_sizes
 
     def ints(values) -> tuple[int, ...]:
         return tuple(int(value) for value in values)
@@ -109,13 +114,77 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call, core: Core) -
                 primfunc_name_hint="pack_weight",
             )
         )
+    return _call(builder, data, packed, workload, choice)
+
+
+def legalize_matmul(builder: relax.BlockBuilder, call: relax.Call, core: Core) -> relax.Expr | None:
+    """A fully connected layer: rows of float32 times a matrix that is known at compile time.
+
+    To pack weights takes longer than to use them once, so those that are inputs are left to TVM.
+    """
+    data, weight = call.args[0], _constant(builder, call.args[1])
+    if weight is None or any(str(each.ty.dtype) != "float32" for each in (data, weight, call)):
+        return None
+    sizes, matrix = _sizes(data.ty.shape), weight.value.numpy()
+    if sizes is None or len(sizes) != 2 or matrix.ndim != 2 or min(*sizes, *matrix.shape) < 1:
+        return None
+    rows, k = sizes
+    workload = Conv2dWorkload(rows, k, 1, 1, matrix.shape[1], 1, 1)
+    choice = choose(workload, core)
+    if choice is None:
+        return None
+    schedule, config = choice
+    packed = schedule.pack(matrix.T.reshape(workload.weight_shape), workload, config)
+    return _call(builder, data, relax.const(packed), workload, choice)
+
+
+def _call(builder, data, packed, workload: Conv2dWorkload, choice) -> relax.Expr:
+    """The call that computes `workload`; rows are taken for images of one pixel."""
+    schedule, config = choice
+    compute = schedule.compute if len(data.ty.shape) == 4 else partial(_on_rows, schedule)
     return builder.call_te(
-        lambda data, packed: schedule.compute(data, packed, workload, config),
+        lambda data, packed: compute(data, packed, workload, config),
         data,
         packed,
         primfunc_name_hint=schedule.name,
         primfunc_attrs=_FUSES_ELEMENTWISE,
     )
+
+
+def _on_rows(schedule: Schedule, data, packed, workload: Conv2dWorkload, config) -> te.Tensor:
+    pixels = te.compute((*data.shape, 1, 1), lambda n, c, y, x: data[n, c], name="pixels")
+    result = schedule.compute(pixels, packed, workload, config)
+    return te.compute(result.shape[:2], lambda n, c: result[n, c, 0, 0], name="rows")
+
+
+def legalize_permute_dims(
+    builder: relax.BlockBuilder, call: relax.Call, core: Core
+) -> relax.Expr | None:
+    """A constant matrix is transposed here, at compile time: the weights in `x @ w.T`."""
+    matrix = _constant(builder, call.args[0])
+    if matrix is None or len(matrix.ty.shape) != 2:
+        return None
+    axes = call.attrs.axes
+    return relax.const(
+        np.ascontiguousarray(
+            matrix.value.numpy().transpose(None if axes is None else [int(axis) for axis in axes])
+        )
+    )
+
+
+def _constant(builder: relax.BlockBuilder, value: relax.Expr) -> GenericConst | None:
+    """The constant that `value` is or is bound to."""
+    if isinstance(value, relax.Var):
+        value = builder.lookup_binding(value)
+    return value if isinstance(value, GenericConst) else None
+
+
+def _sizes(shape) -> list[int] | None:
+    """The sizes of a tensor's axes; None where one is symbolic or the number of axes unknown."""
+    try:
+        return [int(extent) for extent in shape]
+    except TypeError:
+        return None
 
 
 def legalize_max_pool2d(
@@ -129,28 +198,30 @@ def legalize_max_pool2d(
         lambda data: max_pool.compute(data, pool),
         call.args[0],
         primfunc_name_hint="max_pool2d",
-        primfunc_attrs=_FUSES_ELEMENTWISE,
+        primfunc_attrs=_STANDS_ALONE,
     )
 
 
-_OVERRIDES = (
+OVERRIDES = (
     _Override("relax.nn.conv2d", legalize_conv2d),
+    _Override("relax.matmul", legalize_matmul),
+    _Override("relax.permute_dims", legalize_permute_dims),
     _Override("relax.nn.max_pool2d", legalize_max_pool2d),
 )
 
 
 def register() -> None:
     """Puts our legalizations above TVM's. Doing it twice changes nothing."""
-    for override in _OVERRIDES:
+    for override in OVERRIDES:
         override.register()
 
 
 def is_registered() -> bool:
     """Whether ours are in place."""
-    return all(override.registered for override in _OVERRIDES)
+    return all(override.registered for override in OVERRIDES)
 
 
 def unregister() -> None:
     """Restores TVM's own legalizations."""
-    for override in _OVERRIDES:
+    for override in OVERRIDES:
         override.unregister()

@@ -9,6 +9,7 @@ from tvm import relax
 from tvm.relax.backend.cpu_generic import pipeline as cpu_generic
 from tvm.relax.transform import (
     AnnotateTIROpPattern,
+    CanonicalizeBindings,
     FoldConstant,
     FuseOps,
     FuseTIR,
@@ -62,6 +63,8 @@ def pipeline(target: Target) -> tvm.transform.Pass:
     passes = [
         *cpu_generic.library_dispatch_passes(target),
         LegalizeOps(skip_ops=[CONCAT]),
+        # An element of a tuple made on the spot, as decomposed batch norms leave, is not fused.
+        CanonicalizeBindings(),
         AnnotateTIROpPattern(),
         FoldConstant(),
         FuseOps(),

@@ -35,8 +35,14 @@ def schedule_function(func: tirx.PrimFunc, core: Core) -> tirx.PrimFunc:
 
 
 def emit(conv: Convolution, core: Core) -> Convolution:
-    """Writes the loop nest that the convolution's annotation asks for."""
-    get(conv.schedule_name).emit(conv, core, conv.config)
+    """Writes the loop nest that the convolution's annotation asks for.
+
+    Raises:
+        ValueError: the annotation has a bad config, which only a direct call can have put there.
+    """
+    schedule = get(conv.schedule_name)
+    schedule.validate(conv.workload, core, conv.config)
+    schedule.emit(conv, core, conv.config)
     return conv
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from ..hardware import Core
 from .a64_inorder import A64InOrderKernel
 from .armv7 import Armv7Kernel
 from .base import MicroKernel
+from .inline_asm import InlineAsmKernel
 from .vector_ir import VectorKernel
 
 _FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
@@ -14,6 +19,20 @@ _FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
     ("aarch64", "in-order"): A64InOrderKernel,
     ("aarch64", "out-of-order"): VectorKernel,
 }
+_stand_in: ContextVar[type[MicroKernel] | None] = ContextVar("stand-in for assembly", default=None)
+
+
+@contextmanager
+def assembly_replaced_by(family: type[MicroKernel]) -> Iterator[None]:
+    """Inside the block `family` takes the place of kernels in assembly, tile by tile.
+
+    That is for tests of loop nests on machines that do not run the core's instructions.
+    """
+    token = _stand_in.set(family)
+    try:
+        yield
+    finally:
+        _stand_in.reset(token)
 
 
 def _family(core: Core) -> type[MicroKernel]:
@@ -34,4 +53,6 @@ def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
     family = _family(core)
     if (mr, nr) not in family.tiles:
         raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {family.tiles}")
+    if issubclass(family, InlineAsmKernel):
+        family = _stand_in.get() or family
     return family(core, mr, nr)

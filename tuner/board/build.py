@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tuner.board import runtime_sources, toolchain
 from tuner.board.objects import ObjectCache, Unit, run_compiler
 from tuner.errors import UserError
 
+_KEEP_S = 30 * 24 * 3600
 _HERE = Path(__file__).parent
 _SERVER = _HERE / "server"
 _EMULATOR = _HERE / "emulator"
@@ -95,6 +98,7 @@ def build_program(
         key = cache.key(units)
         program = folder / "programs" / key / name
         if program.exists():
+            _touch(program.parent)
             return program
         program.parent.mkdir(parents=True, exist_ok=True)
         with _only_builder(folder / f"{key}.lock", title if progress else ""):
@@ -104,7 +108,28 @@ def build_program(
                 command = link([str(path) for path in objects], str(unfinished))
                 run_compiler(command, name)
                 unfinished.replace(program)
+        _prune(folder)
     return program
+
+
+def _touch(path: Path) -> None:
+    """Note that it was used; a cache that may only be read is as good."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _prune(folder: Path) -> None:
+    """Remove programs that nobody used for a month, objects as old, and what a kill left behind."""
+    oldest = time.time() - _KEEP_S
+    for path in [*folder.glob("objects/*"), *folder.glob("programs/*")]:
+        with contextlib.suppress(OSError):  # another process removes it too
+            if path.stat().st_mtime >= oldest:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+                (folder / f"{path.name}.lock").unlink(missing_ok=True)
+            else:
+                path.unlink()
 
 
 def _server_units() -> list[Unit]:

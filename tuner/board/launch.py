@@ -8,7 +8,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +33,11 @@ _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 # Sessions do not disturb each other's model time; one forgotten by its client must not block all.
 _SESSIONS = 8
-_LOOPBACK = "127."
+LOOPBACK = "127."
 _PROFILE = "profile.txt"
 _POLL_SECONDS = 0.05
+_PLUGIN_SAYS = "emulator: "
+_TRIED_QEMU = "7.2 (what Debian 12 has)"
 
 
 def find_qemu(isa: str) -> Path:
@@ -80,7 +81,7 @@ class Registration:
                 f"the tracker's name {self.host} has no IPv4 address: {error.strerror}",
                 "check --tracker",
             ) from error
-        if board_host.startswith(_LOOPBACK) and not address.startswith(_LOOPBACK):
+        if board_host.startswith(LOOPBACK) and not address.startswith(LOOPBACK):
             raise UserError(
                 f"clients of the tracker {self.host} cannot reach a board that listens on "
                 f"{board_host}",
@@ -189,12 +190,14 @@ class EmulatedBoard:
             return int(line.rsplit(":", 1)[1])
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
-        reason = (self.log.strip() or "it gave no message").splitlines()[-1]
+        reason = _reason(self.log)
         raise UserError(
             f"the emulated board {self.board.name} did not start: {reason}", self._fix(reason)
         )
 
     def _fix(self, reason: str) -> str:
+        if "plugin interface" in reason or "API version" in reason:
+            return f"install QEMU {_TRIED_QEMU} and name its folder with TVM_ARM_QEMU_DIR"
         if "already in use" in reason:
             return "choose another --port (0 picks a free one)"
         if "numeric IPv4" in reason or "assign requested address" in reason:
@@ -269,32 +272,7 @@ class EmulatedBoard:
         self.stop()
 
 
-def serve(
-    board: Board,
-    host: str = "127.0.0.1",
-    port: int = 9090,
-    registration: Registration | None = None,
-) -> None:
-    """Runs a board in the foreground, for other programs to connect to, until Ctrl-C."""
-    if not host.startswith(_LOOPBACK):
-        print(
-            f"warning: RPC runs any code it is sent, and whoever reaches {host} can send some",
-            file=sys.stderr,
-        )
-    with EmulatedBoard(board, port=port, host=host, registration=registration) as running:
-        offered = (
-            f", as {registration.key} of the tracker {registration.host}:{registration.port}"
-            if registration
-            else ""
-        )
-        print(
-            f"{board.name} (emulated) listens on {running.host}:{running.port}{offered}; "
-            "stop it with Ctrl-C",
-            flush=True,
-        )
-        with contextlib.suppress(KeyboardInterrupt):
-            running.wait()
-            raise UserError(
-                f"the emulated board {board.name} ended: {running.log[-200:].strip()}",
-                "start it again",
-            )
+def _reason(log: str) -> str:
+    """Return the line that says why; QEMU adds another to what our plugin says."""
+    lines = log.strip().splitlines() or ["it gave no message"]
+    return next((line for line in lines if line.startswith(_PLUGIN_SAYS)), lines[-1])

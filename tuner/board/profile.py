@@ -16,7 +16,8 @@ class Instruction:
         text: its disassembly.
         events: how often an access of it met each kind of delay: `late` (the line was on its way),
             `L2`, `DRAM`, `store` and `stream` (stores that missed L2), `fetch` (of the code
-            itself), `slow` (TLB misses, accesses across two lines).
+            itself), `slow` (TLB misses, accesses across two lines); `undecoded`: how often it ran
+            without the model knowing its timing.
     """
 
     text: str
@@ -24,7 +25,52 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Loop:
+class Limits:
+    """What a piece of code could do at best, in cycles of one execution in a long run of them.
+
+    Attributes:
+        steady: all data in L1.
+        resources: the same with every operand ready: issue rules and pipes only.
+        issue: only the number of instructions a cycle counts.
+        arithmetic: only the pipes of vector arithmetic count.
+        memory: only the pipes of loads and stores count.
+    """
+
+    steady: float
+    resources: float
+    issue: float
+    arithmetic: float
+    memory: float
+
+    def shares(self, each: float) -> dict[str, float]:
+        """Share of `each`, the cycles it took, by what they went to; the shares add up to 1.
+
+        What the pipes and issue rules ask for; what waiting for results adds; and the rest, which
+        is caches, memory, mispredicted branches and filling the pipeline.
+        """
+        # Overlap with the code around it can make a block faster than it is by itself.
+        steady = min(self.steady, each)
+        resources = min(self.resources, steady)
+        return {
+            self.busiest(): resources / each,
+            "results waited for": (steady - resources) / each,
+            "memory and the rest": 1 - steady / each,
+        }
+
+    def busiest(self) -> str:
+        """Name what alone asks for about as many cycles as all resources together."""
+        enough = _SAME * self.resources
+        if self.issue >= enough:  # first: it is part of the other two
+            return "instructions per cycle"
+        name, need = max(
+            ("arithmetic pipes", self.arithmetic), ("load/store pipes", self.memory), key=_second
+        )
+        # No single one: rules on what may issue together, or pipes that both kinds share.
+        return name if need >= enough else f"issue rules ({name} most)"
+
+
+@dataclass(frozen=True)
+class Loop(Limits):
     """Code that is executed as one: a block of the emulator, or several in a row.
 
     Attributes:
@@ -32,11 +78,6 @@ class Loop:
         cycles: all that it took, on all cores together.
         executions: how often it ran.
         mispredicts: how often its end was not foreseen.
-        steady: cycles of one execution in a long run of them, all data in L1.
-        resources: the same with every operand ready: issue rules and pipes only.
-        issue: only the number of instructions a cycle counts.
-        arithmetic: only the pipes of vector arithmetic count.
-        memory: only the pipes of loads and stores count.
         instructions: in order.
     """
 
@@ -45,11 +86,6 @@ class Loop:
     cycles: int
     executions: int
     mispredicts: int
-    steady: float
-    resources: float
-    issue: float
-    arithmetic: float
-    memory: float
     instructions: tuple[Instruction, ...]
 
     @property
@@ -67,30 +103,8 @@ class Loop:
         return counts
 
     def limits(self) -> dict[str, float]:
-        """Share of its cycles by what they went to; the shares add up to 1.
-
-        What the pipes and issue rules ask for; what waiting for results adds; and the rest, which
-        is caches, memory, mispredicted branches and filling the pipeline.
-        """
-        # Overlap with the code around it can make a block faster than it is by itself.
-        steady = min(self.steady, self.each)
-        resources = min(self.resources, steady)
-        return {
-            self.busiest(): resources / self.each,
-            "results waited for": (steady - resources) / self.each,
-            "memory and the rest": 1 - steady / self.each,
-        }
-
-    def busiest(self) -> str:
-        """Name what alone asks for about as many cycles as all resources together."""
-        enough = _SAME * self.resources
-        if self.issue >= enough:  # first: it is part of the other two
-            return "instructions per cycle"
-        name, need = max(
-            ("arithmetic pipes", self.arithmetic), ("load/store pipes", self.memory), key=_second
-        )
-        # No single one: rules on what may issue together, or pipes that both kinds share.
-        return name if need >= enough else f"issue rules ({name} most)"
+        """Share of its cycles by what they went to."""
+        return self.shares(self.each)
 
     @property
     def is_server_code(self) -> bool:

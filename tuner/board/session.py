@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tvm.rpc import RPCSession
 
+_OVER_BUDGET = "session's cycle budget"  # supervisor.cc
+
 
 def describe(session: RPCSession) -> dict[str, Any] | None:
-    """Facts: board, core, emulated, model, clock_hz, cores, threads, isa, server_version, tvm.
+    """Facts: board, core, emulated, model, clock_hz, cores, threads, isa, time_evaluator,
+    server_version, tvm. `time_evaluator` says in words what its results are.
 
     None: the server is a stock one, which tells nothing.
     """
@@ -23,6 +27,21 @@ def counters(session: RPCSession) -> dict[str, int] | None:
     None: the server is a stock one.
     """
     return _ask(session, "tuner.board.counters")
+
+
+def set_cycle_budget(session: RPCSession, cycles: int) -> None:
+    """End the session when a timed run takes more `cycles` of model time; 0 = no limit.
+
+    The client's call then raises an error that `is_over_budget` knows. Nothing happens on a board
+    that has no model time.
+    """
+    with contextlib.suppress(AttributeError):  # how TVM reports an unknown remote function
+        session.get_function("tuner.board.set_cycle_budget")(cycles)
+
+
+def is_over_budget(error: Exception) -> bool:
+    """Whether `error` says that a timed run met its cycle budget."""
+    return _OVER_BUDGET in str(error)
 
 
 def close(session: RPCSession) -> None:

@@ -62,6 +62,11 @@ def isas() -> list[str]:
     return list(_ISAS)
 
 
+def debian_tool(isa: str, tool: str) -> str:
+    """Name of a program of Debian's cross toolchain, e.g. `aarch64-linux-gnu-objdump`."""
+    return _ISAS[isa].debian.replace("g++", tool)
+
+
 @functools.cache
 def find(isa: str) -> Toolchain:
     """The toolchain for `isa`: the environment's, else Debian's cross compiler, else ziglang's.

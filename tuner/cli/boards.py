@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from rich.table import Table
 
 from schedules import hardware
 from tuner.report.tables import make_console, make_table
@@ -30,5 +31,28 @@ def boards_verb() -> None:
         )
     console = make_console()
     console.print(table)
+    console.print(_cores_table())
+
+
+def _cores_table() -> Table:
+    """What a core's name stands for, and what TVM compiles for it."""
+    table = make_table("Cores: as a --target, the usual board of the core")
+    table.add_column("core", no_wrap=True)
+    table.add_column("board", no_wrap=True)
+    table.add_column("peak", justify="right", no_wrap=True)
+    table.add_column("LLVM target")
     for name in hardware.cores():
-        console.print(f"--target {name} is {hardware.resolve(name).name}", highlight=False)
+        core = hardware.core(name)
+        table.add_row(
+            name, core.usual_board, f"{core.peak_flops_per_cycle} FLOP/cycle", _llvm_target(core)
+        )
+    return table
+
+
+def _llvm_target(core: hardware.Core) -> str:
+    """In the words of `llc`, e.g. `aarch64-linux-gnu -mcpu=cortex-a53 -mattr=+neon`."""
+    facts = core.llvm
+    words = [facts["mtriple"], f"-mcpu={facts['mcpu']}", f"-mattr={','.join(facts['mattr'])}"]
+    if "mfloat-abi" in facts:
+        words.append(f"-float-abi={facts['mfloat-abi']}")
+    return " ".join(words)

@@ -171,7 +171,7 @@ class _Walk:
     def _check(self) -> str:
         problem = checker.problem(_WORKLOAD, _EPILOGUE)
         growth = schedules.get(self._candidate.schedule).error_growth(self._candidate.config)
-        result = checker.check(self._run.output, problem.expected, problem.bound * growth)
+        result = checker.check(self._run.output, problem.expected, problem.allowed(growth))
         return f"off by {result.max_err:.1e} at most, {result.bound:.1e} allowed"
 
     def _time(self) -> str:

@@ -15,6 +15,7 @@ from schedules.hardware import Board
 from tuner import networks, records, tasks
 from tuner.board import launch
 from tuner.board.profile import Profile
+from tuner.cli.explain_file import read_file, run_file
 from tuner.cli.options import require_threads, resolve_board, target_option
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, checker, describe
@@ -29,15 +30,25 @@ from tuner.tasks import Task
 
 
 @click.command("explain")
-@click.argument("network")
+@click.argument("network", metavar="NETWORK|FILE.so")
 @target_option
-@click.option("--layer", required=True, help="A convolution of the network, e.g. fire2_squeeze.")
+@click.option("--layer", help="A convolution of the network, e.g. fire2_squeeze.")
 @click.option("--schedule", help="Schedule to build it with.  [default: what a build takes]")
 @click.option("--config", help="Its knobs as JSON; those left out keep their hand-picked value.")
 @click.option(
     "--log",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Take the fastest config of this log instead.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="N,N,...",
+    help="Of FILE.so's arguments, in order, float32: run it. Without, its loops are only read.",
+)
+@click.option(
+    "--function", default="main", show_default=True, help="Which function of FILE.so to run."
 )
 @click.option(
     "--threads",
@@ -53,20 +64,35 @@ from tuner.tasks import Task
 def explain_verb(
     network: str,
     target: str,
-    layer: str,
+    layer: str | None,
     schedule: str | None,
     config: str | None,
     log: Path | None,
+    shapes: tuple[str, ...],
+    function: str,
     threads: int,
     loops: int,
     whole: bool,
 ) -> None:
-    """Run one layer of NETWORK on the emulated board and show its hottest loops.
+    """Show the hottest loops of code: its disassembly, cycles, and what limits it.
 
-    Each with its disassembly, cycles, and what limits it.
+    Of one layer of NETWORK, or of a kernel library FILE.so, on the emulated board.
     """
     board = resolve_board(target)
     require_threads(board, threads)
+    console = make_console()
+    if network.endswith(".so"):
+        if layer or schedule or config or log:
+            raise UserError("a library has no layers or configs", "leave their options out")
+        if shapes:
+            run_file(console, Path(network), board, function, shapes, threads, loops, whole)
+        else:
+            read_file(console, Path(network), board, loops, whole)
+        return
+    if shapes:
+        raise UserError("--shape is for a library FILE.so", "name a --layer of a network")
+    if layer is None:
+        raise UserError("--layer is missing", "name a convolution, for example --layer conv1")
     task = _find_task(network, layer)
     if log is not None:
         if schedule is not None or config is not None:
@@ -74,7 +100,6 @@ def explain_verb(
         candidate = _fastest(log, task, board)
     else:
         candidate = _chosen(task, board, schedule, config)
-    console = make_console()
     console.print(
         f"{layer}: {task.workload.describe()} with {candidate.schedule} "
         f"{json.dumps(dict(candidate.config))}",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 import click
 
+from schedules.hardware import Board
 from tuner.board import launch
 from tuner.cli.options import parse_tracker, resolve_board, tracker_options
+from tuner.errors import UserError
 
 _DEFAULT_PORT = 9090
 
@@ -31,9 +36,37 @@ def serve_verb(
     farm = parse_tracker(tracker, key)
     resolved = resolve_board(board)
     if farm is None:
-        launch.serve(resolved, host, _DEFAULT_PORT if port is None else port)
+        _serve(resolved, host, _DEFAULT_PORT if port is None else port)
         return
     farm.require_tracker()
     # Clients ask the tracker for the port: boards beside each other need not agree on theirs.
     registration = launch.Registration(farm.host, farm.port, farm.key)
-    launch.serve(resolved, host, port or 0, registration)
+    _serve(resolved, host, port or 0, registration)
+
+
+def _serve(
+    board: Board, host: str, port: int, registration: launch.Registration | None = None
+) -> None:
+    """Run a board in the foreground, for other programs to connect to, until Ctrl-C."""
+    if not host.startswith(launch.LOOPBACK):
+        print(
+            f"warning: RPC runs any code it is sent, and whoever reaches {host} can send some",
+            file=sys.stderr,
+        )
+    with launch.EmulatedBoard(board, port=port, host=host, registration=registration) as running:
+        offered = (
+            f", as {registration.key} of the tracker {registration.host}:{registration.port}"
+            if registration
+            else ""
+        )
+        print(
+            f"{board.name} (emulated) listens on {running.host}:{running.port}{offered}; "
+            "stop it with Ctrl-C",
+            flush=True,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            running.wait()
+            raise UserError(
+                f"the emulated board {board.name} ended: {running.log[-200:].strip()}",
+                "start it again",
+            )

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 import tvm.rpc
 
+from schedules import hardware
 from schedules.hardware import Board
 from tuner.board import session as board_session
+from tuner.board.emulator import params
 from tuner.errors import UserError
 from tuner.measure.time_limit import TookTooLong, within
 
@@ -78,6 +80,7 @@ class BoardInfo:
         model: version of the timing model, None on a real board.
         clock_hz: core clock, None where it is not known for certain.
         threads: worker threads of a parallel loop, None where the server does not say.
+        tables: digest of the board's figures here (`params.digest`), None on a real board.
     """
 
     name: str
@@ -86,6 +89,7 @@ class BoardInfo:
     model: int | None
     clock_hz: int | None
     threads: int | None
+    tables: str | None = None
 
     @property
     def label(self) -> str:
@@ -96,6 +100,8 @@ class BoardInfo:
     def fingerprint(self) -> str:
         """Text that is equal only for boards on which a config takes the same time."""
         kind = f"model{self.model}" if self.emulated else "real"
+        if self.tables is not None:
+            kind += f"-{self.tables}"
         return f"{self.name}/{self.core}/{kind}/{self.clock_hz}Hz/{self.threads}threads"
 
     def cycles(self, cost_s: float) -> int | None:
@@ -151,4 +157,10 @@ def describe(endpoint: Endpoint, expected: Board, any_of_core: bool = True) -> B
         model=answer["model"] if is_emulated else None,
         clock_hz=answer["clock_hz"] if is_emulated else None,
         threads=answer.get("threads"),
+        tables=_tables(answer["board"]) if is_emulated else None,
     )
+
+
+def _tables(name: str) -> str | None:
+    """Digest of an emulated board's figures; None if another host has a board we do not know."""
+    return params.digest(hardware.board(name)) if name in hardware.boards() else None

@@ -2,74 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import zlib
-from dataclasses import dataclass
-
 import numpy as np
 
-from schedules import Conv2dWorkload
-from tuner import reference
+from schedules.testing.problems import Check, Problem, WrongAnswer, compare, problem
 from tuner.measure.errors import TrialError
 
-# Unit roundoff of float32.
-_UNIT_ROUNDOFF = 2.0**-24
-# Probabilistic bound of an inner product of n terms: |error| <= lambda sqrt(n) u |x|.|w|, except
-# with probability 2 n exp(-lambda^2 / 2) (Higham & Mary 2019, SIAM J. Sci. Comput. 41(5), A2815,
-# theorem 2.4 in its leading order). 8 makes that 3e-14 n: no false alarm in a million outputs.
-_LAMBDA = 8.0
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Inputs of a convolution with its epilogue, the float64 answer and how far off one may be.
-
-    Attributes:
-        data: (N, CI, H, W) float32.
-        weight: (CO, CI / groups, KH, KW) float32, not packed.
-        constants: further arguments of the kernel: the bias (1, CO, 1, 1) float32, if it has one.
-        expected, bound: (N, CO, OH, OW) float64.
-    """
-
-    data: np.ndarray
-    weight: np.ndarray
-    constants: tuple[np.ndarray, ...]
-    expected: np.ndarray
-    bound: np.ndarray
-
-
-@functools.lru_cache(maxsize=64)
-def problem(workload: Conv2dWorkload, epilogue: tuple[str, ...]) -> Problem:
-    """Return the inputs that every candidate of `workload` is given, and their answer.
-
-    Values are random: zeros would hide wrong indices, and some cores compute faster on them.
-    """
-    rng = np.random.default_rng(zlib.crc32(workload.key.encode()))
-    data_shape = (workload.n, workload.ci, workload.h, workload.w)
-    data, weight, bias = (
-        rng.standard_normal(shape, dtype=np.float32)
-        for shape in (data_shape, workload.weight_shape, (1, workload.co, 1, 1))
-    )
-    geometry = (workload.stride, workload.padding, workload.dilation, workload.groups)
-    expected = reference.conv2d(data, weight, *geometry)
-    magnitude = reference.conv2d(np.abs(data), np.abs(weight), *geometry)
-    if "bias" in epilogue:
-        expected += bias
-        magnitude += np.abs(bias)
-    if "relu" in epilogue:
-        # ReLU moves no two numbers further apart, so the bound stays.
-        expected = np.maximum(expected, 0)
-    bound = _LAMBDA * np.sqrt(workload.k + 1) * _UNIT_ROUNDOFF * magnitude
-    constants = (bias,) if "bias" in epilogue else ()
-    return Problem(data, weight, constants, expected, bound)
-
-
-@dataclass(frozen=True)
-class Check:
-    """The largest error of an output element, and the bound of that element."""
-
-    max_err: float
-    bound: float
+__all__ = ["Check", "Problem", "check", "problem"]
 
 
 def check(output: np.ndarray, expected: np.ndarray, bound: np.ndarray) -> Check:
@@ -78,18 +16,7 @@ def check(output: np.ndarray, expected: np.ndarray, bound: np.ndarray) -> Check:
     Raises:
         TrialError: an element is off by more than `bound`, or not a number.
     """
-    error = np.abs(output.astype(np.float64) - expected)
-    not_finite = int(np.count_nonzero(~np.isfinite(error)))
-    if not_finite:
-        raise TrialError("wrong answer", f"{not_finite} of {error.size} values are not numbers")
-    wrong = int(np.count_nonzero(error > bound))
-    if wrong:
-        ratio = error / np.maximum(bound, np.finfo(float).tiny)
-        worst = np.unravel_index(np.argmax(ratio), error.shape)
-        raise TrialError(
-            "wrong answer",
-            f"{wrong} of {error.size} values are off, the worst by {error[worst]:.3g} "
-            f"(allowed {bound[worst]:.3g}) at {tuple(map(int, worst))}",
-        )
-    largest = np.unravel_index(np.argmax(error), error.shape)
-    return Check(float(error[largest]), float(bound[largest]))
+    try:
+        return compare(output, expected, bound)
+    except WrongAnswer as reason:
+        raise TrialError("wrong answer", str(reason)) from reason

@@ -90,7 +90,7 @@ class Measurer:
                 run_s = time.monotonic() - start
                 self._free_boards.put(board)
             growth = schedules.get(candidate.schedule).error_growth(config)
-            check = checker.check(run.output, problem.expected, problem.bound * growth)
+            check = checker.check(run.output, problem.expected, problem.allowed(growth))
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
             return Outcome(error=failure, build_s=build_s, run_s=run_s)

@@ -11,6 +11,7 @@ import tvm
 
 import schedules
 from schedules import Conv2dWorkload
+from tuner.board import session as board_session
 from tuner.errors import UserError
 from tuner.measure.boards import Endpoint, session
 from tuner.measure.checker import Problem
@@ -22,6 +23,10 @@ _COLD_WEIGHTS = "cache_flush_cpu_non_first_arg"
 # 30 M guest instructions a second on a busy host, and no candidate needs six a FLOP.
 _SESSION_LIMIT_S = 20.0
 _SLOWEST_FLOPS_PER_S = 5e6
+# The emulated board gives up on what is several times slower than a naive loop nest, which takes
+# two to three cycles a FLOP; unlike the time limit this does not depend on the host's load.
+_HOPELESS_CYCLES_PER_FLOP = 8
+_CALL_CYCLES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ def time_limit_s(flops: int) -> float:
     return _SESSION_LIMIT_S + flops / _SLOWEST_FLOPS_PER_S
 
 
+def cycle_budget(flops: int) -> int:
+    """Return how many cycles of model time a timed run of `flops` operations may take."""
+    return _CALL_CYCLES + _HOPELESS_CYCLES_PER_FLOP * flops
+
+
 def run_candidate(
     endpoint: Endpoint,
     library: Path,
@@ -48,7 +58,7 @@ def run_candidate(
     """Run the candidate in `library` once, in a session of its own.
 
     Raises:
-        TrialError: it crashed, or did not end in time.
+        TrialError: it crashed, did not end in time, or is hopelessly slow.
         UserError: the board is gone.
     """
     packed = schedules.get(schedule).pack(problem.weight, workload, config)
@@ -65,6 +75,7 @@ def run_candidate(
             timer = module.time_evaluator(
                 "main", device, number=1, repeat=1, f_preproc=_COLD_WEIGHTS
             )
+            board_session.set_cycle_budget(remote, cycle_budget(workload.flops))
             costs_s = timer(*arguments).results
             # Not the output of another run: the one whose time is going to count.
             return Run(tuple(costs_s), arguments[-1].numpy())
@@ -74,6 +85,9 @@ def run_candidate(
         raise
     except Exception as error:  # the RPC client raises what the server's error is called
         require_alive(endpoint)
+        if board_session.is_over_budget(error):
+            budget = cycle_budget(workload.flops)
+            raise TrialError("over budget", f"stopped after {budget:,} cycles") from error
         raise TrialError("run", str(error)) from error
 
 

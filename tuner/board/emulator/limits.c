@@ -10,7 +10,7 @@
 enum { INSTRUCTIONS_TO_RUN = 8192, MIN_RUNS = 16, MAX_RUNS = 512 };
 
 static const struct pipeline *pipeline;
-static void *state; /* of its own: a core's must not change */
+static void *state; /* of its own, while limits_of runs: a core's must not change */
 
 static int is_memory(int class) {
   return (class >= CLASS_LOAD && class <= CLASS_VSTORE) || class == CLASS_PREFETCH;
@@ -53,13 +53,13 @@ static unsigned cycles_with(const struct block *block, int (*keeps_pipes)(int cl
 static int is_none(int class) { return (void)class, 0; }
 
 struct limits limits_of(const struct block *block) {
-  if (!state) {
-    pipeline = parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
-    state = pipeline->create();
-  }
-  return (struct limits){.steady = cycles_of(block),
-                         .resources = cycles_with(block, 0),
-                         .issue = cycles_with(block, is_none),
-                         .arithmetic = cycles_with(block, is_arithmetic),
-                         .memory = cycles_with(block, is_memory)};
+  pipeline = parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
+  state = pipeline->create();
+  struct limits limits = {.steady = cycles_of(block),
+                          .resources = cycles_with(block, 0),
+                          .issue = cycles_with(block, is_none),
+                          .arithmetic = cycles_with(block, is_arithmetic),
+                          .memory = cycles_with(block, is_memory)};
+  free(state);
+  return limits;
 }

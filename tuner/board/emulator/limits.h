@@ -13,6 +13,7 @@ struct limits {
   unsigned memory;     /* as resources, with the pipes of loads and stores alone */
 };
 
+/* Leaves no core selected. */
 struct limits limits_of(const struct block *block);
 
 #endif

@@ -119,7 +119,17 @@ static void on_exit_of_guest(qemu_plugin_id_t id, void *unused) {
   if (profile_path) report_write_profile(profile_path);
 }
 
+/* Callbacks may change their meaning from one version to the next. QEMU itself refuses a plugin that
+ * is older than what it still supports. */
+static int is_known_interface(const qemu_info_t *info) {
+  if (info->version.cur == QEMU_PLUGIN_VERSION) return 1;
+  fprintf(stderr, "emulator: this QEMU has version %d of the plugin interface, tried is version %d\n",
+          info->version.cur, QEMU_PLUGIN_VERSION);
+  return 0;
+}
+
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
+  if (!is_known_interface(info)) return -1;
   const char *parameter_path = 0;
   int use_memo = 1;
   for (int i = 0; i < argc; i++) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -24,6 +25,19 @@ def text(board: hardware.Board, threads: int | None = None) -> str:
     lines |= {key: str(value) for key, value in _board_figures(board, threads).items()}
     lines |= _instruction_lines(board.core)
     return "".join(f"{key} {value}\n" for key, value in lines.items())
+
+
+def digest(board: hardware.Board) -> str:
+    """Eight hexadecimal digits that change with any figure of the board or its core.
+
+    Comments, titles and sources of the tables do not count, and neither do threads.
+    """
+    return hashlib.sha256(text(board).encode()).hexdigest()[:8]
+
+
+def dram_cycles(board: hardware.Board) -> int:
+    """Core cycles until a line comes from memory."""
+    return round(board.figures["dram_ns"].value * board.clock_hz / 1e9)
 
 
 def _core_figures(core: hardware.Core) -> dict[str, int]:
@@ -57,7 +71,7 @@ def _board_figures(board: hardware.Board, threads: int | None) -> dict[str, int]
         "l2_bytes": figures["l2_bytes"],
         "l2_ways": figures["l2_ways"],
         "l2_cycles": figures["l2_cycles"],
-        "dram_cycles": round(figures["dram_ns"] * clock_hz / 1e9),
+        "dram_cycles": dram_cycles(board),
         "dram_line_cycles": round(line_bytes * clock_hz / (figures["dram_mb_per_s"] * 1e6)),
         "fork_join_cycles": round(figures["fork_join_ns"] * clock_hz / 1e9),
     }

@@ -1,4 +1,4 @@
-/* The part of QEMU's TCG plugin interface (API version 1, QEMU 4.2 and later) that we use.
+/* The part of QEMU's TCG plugin interface (API version 1: QEMU 4.2 to 8.2; tried with 7.2) that we use.
  *
  * Written from the documented interface, so that the plugin builds without QEMU's headers, which
  * Debian does not package.  QEMU's public names are kept. */

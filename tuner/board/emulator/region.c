@@ -1,6 +1,8 @@
 #include "region.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "branch.h"
 #include "counters.h"
@@ -19,6 +21,7 @@ int region_active;
 static const struct pipeline *pipeline;
 static void *core_states[MAX_CORES];
 static struct block *running; /* begun, not yet accounted */
+static uint64_t budget;       /* cycles; 0: no limit */
 
 static int current_core;
 static int64_t fork_time, core_ends[MAX_CORES];
@@ -29,6 +32,13 @@ void region_create(const struct pipeline *used_pipeline) {
   for (int core = 0; core < parameters.cores; core++) core_states[core] = pipeline->create();
   pipeline->select(core_states[0]);
   pipeline->reset(0);
+}
+
+/* Whoever set the budget waits for this process, and learns it from the status. */
+static void require_budget(void) {
+  if (!budget || *pipeline_clock <= (int64_t)budget) return;
+  fprintf(stderr, "emulator: stopped after %llu cycles, its budget\n", (unsigned long long)budget);
+  _exit(GUEST_OVER_BUDGET);
 }
 
 static void account(struct block *block, const struct block *next) {
@@ -49,6 +59,7 @@ static void account(struct block *block, const struct block *next) {
   memory_event_count = 0;
   block->executions++;
   block->cycles += (uint64_t)(*pipeline_clock - start);
+  require_budget();
 }
 
 /* As early as its place in the block allows: issue_width instructions a cycle. */
@@ -119,11 +130,13 @@ static void join_loop(void) {
   select_core(0, end + parameters.fork_join_cycles);
 }
 
-static void write_guest(int is_64_bit, uint64_t address, const void *data, size_t length) {
-  if (!address) return;
+static void *guest_memory(int is_64_bit, uint64_t address) {
   uintptr_t base = &guest_base ? guest_base : 0;
-  uintptr_t guest = (uintptr_t)(is_64_bit ? address : (uint32_t)address);
-  memcpy((void *)(base + guest), data, length);
+  return (void *)(base + (uintptr_t)(is_64_bit ? address : (uint32_t)address));
+}
+
+static void write_guest(int is_64_bit, uint64_t address, const void *data, size_t length) {
+  if (address) memcpy(guest_memory(is_64_bit, address), data, length);
 }
 
 static void end(int is_64_bit, uint64_t address) {
@@ -195,6 +208,9 @@ void region_guest_call(int is_64_bit, uint64_t operation, uint64_t argument, uin
                      is_64_bit ? length : (uint32_t)length);
       break;
     case GUEST_NOW: now(is_64_bit, argument); break;
+    case GUEST_BUDGET:
+      if (argument) memcpy(&budget, guest_memory(is_64_bit, argument), sizeof budget);
+      break;
     default: break; /* a newer guest: it finds out by the ABI version */
   }
 }

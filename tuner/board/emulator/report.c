@@ -71,6 +71,8 @@ static void print_instructions(FILE *file, const struct block *block) {
     for (int kind = 0; kind < PROFILE_EVENTS; kind++)
       if (event_names[kind] && block->events[i][kind])
         fprintf(file, "\t%s %u", event_names[kind], block->events[i][kind]);
+    if (block->instructions[i].class == CLASS_UNKNOWN)
+      fprintf(file, "\tundecoded %llu", (unsigned long long)block->executions);
     fprintf(file, "\n");
     line += length + 1;
   }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from schedules.hardware import Board
 from tuner.board import build, toolchain
 from tuner.board.emulator import params
 from tuner.board.objects import Unit
+from tuner.board.profile import Limits
 
 _HERE = Path(__file__).parent
 _SOURCES = (
     *("static_model", "parameters", "timing", "inorder", "outoforder", "pipeline", "counters"),
     *("memory", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
-    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector"),
+    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector", "limits", "static_limits"),
 )
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
 _HALF = 128  # iterations timed of a loop that does not settle: static_model.h
@@ -52,6 +53,12 @@ class _Result(ctypes.Structure):
         ("instructions", ctypes.c_int32),
         ("undecoded", ctypes.c_int32),
     )
+
+
+class _Limits(ctypes.Structure):
+    """struct limits of limits.h, hundredths of cycles"""
+
+    _fields_ = tuple((field.name, ctypes.c_uint) for field in fields(Limits))
 
 
 class CoreModel:
@@ -86,6 +93,25 @@ class CoreModel:
                 raise ValueError("a loop without instructions")
         iterations = result.iterations or _HALF
         return LoopTime(Fraction(result.cycles, iterations), result.instructions, result.undecoded)
+
+    def limits(self, lines: Sequence[str]) -> Limits:
+        """What the loop could do at best, and so what limits it; some milliseconds.
+
+        Raises:
+            ValueError: there are no instructions.
+        """
+        result = _Limits()
+        with CoreModel._lock:
+            self._load()
+            CoreModel._loaded = None  # static_limits.h
+            text = "\n".join(lines).encode()
+            if not self._native.static_limits(int(self._is_a64), text, ctypes.byref(result)):
+                raise ValueError("a loop without instructions")
+        return Limits(*(getattr(result, field.name) / 100 for field in fields(Limits)))
+
+    def knows(self, line: str) -> bool:
+        """Whether the model knows the timing of an instruction."""
+        return bool(self._native.static_knows(int(self._is_a64), line.encode()))
 
     def _load(self) -> None:
         if CoreModel._loaded is self:

@@ -13,7 +13,7 @@ namespace server {
 namespace {
 
 // Raised when a client could notice a difference.
-constexpr int kServerVersion = 1;
+constexpr int kServerVersion = 2;
 
 #if defined(__aarch64__)
 constexpr const char* kIsa = "aarch64";
@@ -111,7 +111,9 @@ std::string DescribeBoard() {
        << ", \"emulated\": " << (info.emulated ? "true" : "false")
        << ", \"model\": " << info.model_version << ", \"clock_hz\": " << info.clock_hz
        << ", \"cores\": " << info.cores << ", \"threads\": " << info.threads << ", \"isa\": \""
-       << kIsa << "\", \"server_version\": " << kServerVersion << ", \"tvm\": \""
+       << kIsa << "\", \"time_evaluator\": "
+       << (info.emulated ? "\"model time, one timed run\"" : "\"wall time\"")
+       << ", \"server_version\": " << kServerVersion << ", \"tvm\": \""
        << SERVER_TVM_VERSION << "\"}";
   return json.str();
 }

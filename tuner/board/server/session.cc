@@ -62,6 +62,11 @@ void RegisterSessionFunctions() {
   SetGlobal("tvm.rpc.server.load_module",
             [](std::string name) { return ffi::Module::LoadFromFile(PathInWorkspace(name)); });
   SetGlobal("tvm.rpc.server.listdir", [](std::string name) { return ListWorkspace(name); });
+  SetGlobal("tuner.board.set_cycle_budget", [](int64_t cycles) {
+    static uint64_t budget;  // not on the stack: the emulator reads it through the address
+    budget = cycles > 0 ? static_cast<uint64_t>(cycles) : 0;
+    guest_call(GUEST_BUDGET, &budget, sizeof budget);
+  });
   SetGlobal("tuner.board.describe", [] { return DescribeBoard(); });
   SetGlobal("tuner.board.counters", [] { return DescribeCounters(); });
 }

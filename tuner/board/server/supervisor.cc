@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "guest_calls.h"
 #include "log.h"
 #include "protocol.h"
 #include "session.h"
@@ -86,6 +87,10 @@ void TellClient(int fd, const Outcome& outcome, double limit_seconds) {
              "RPCServerError: the session process died by signal %d (%s): the code it ran is at "
              "fault; the server goes on",
              number, strsignal(number));
+  } else if (WEXITSTATUS(outcome.status) == GUEST_OVER_BUDGET) {
+    snprintf(message, sizeof message,
+             "RPCServerError: the timed run took more cycles than the session's cycle budget; the "
+             "server goes on");
   } else if (WEXITSTATUS(outcome.status) != 0) {
     snprintf(message, sizeof message,
              "RPCServerError: the session process ended with status %d; the server goes on",

@@ -1,0 +1,25 @@
+"""A micro-kernel for any tile on any machine, to test the loop nests around those in assembly."""
+
+from __future__ import annotations
+
+from tvm.tirx import BufferLoad
+
+from ..lowering.emit import LANES, ramp, splat
+from ..microkernels.base import MicroKernel
+
+
+class PortableKernel(MicroKernel):
+    """Every weight is loaded and spread over a vector by itself; never fast."""
+
+    tiles = ()
+
+    def emit(self, conv, accumulators, *, weights, pixels, row_stride, k) -> None:
+        e = conv.e
+        self.clear(conv, accumulators)
+        with e.loop(k, "k") as step:
+            for i in range(self.mr):
+                weight = splat(BufferLoad(weights[0], [weights[1] + step * self.mr + i]))
+                for j in range(0, self.nr, LANES):
+                    at = ramp(i * self.nr + j)
+                    row = self.vector(pixels[0], pixels[1] + step * row_stride + j)
+                    e.store(accumulators, at, BufferLoad(accumulators, [at]) + weight * row)
