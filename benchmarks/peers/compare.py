@@ -148,7 +148,7 @@ def compare(
     with launch.EmulatedBoard(board, threads=1) as emulated:
         info = describe(emulated, board)
         for name in OURS:
-            if name == "tuned" and not shipped(board.core.name):
+            if name == "tuned" and not shipped().get(board.core.name):
                 reason = f"no tuned records are shipped for {board.core.name}"
                 rows.append(Row(name, "ours, tuned", "", missing=reason))
                 continue
