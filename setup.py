@@ -16,8 +16,12 @@ setup(
         include=["schedules", "schedules.*", "tuner", "tuner.*", "benchmarks", "benchmarks.*"]
     ),
     package_data={
-        "schedules": ["cores/*.toml", "boards/*.toml", "records/*.jsonl"],
+        "schedules": [
+            *("cores/*.toml", "boards/*.toml", "records/*.jsonl"),
+            "microkernels/orders/*.json",
+        ],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.report": ["*.css"],
         "benchmarks": ["*.csv", "*.c", "board/*.cc"],
     },
     install_requires=[
@@ -42,6 +46,14 @@ setup(
         "zig": ["ziglang"],
         "bench": ["matplotlib>=3.7"],
         "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
-        "test": ["matplotlib>=3.7", "pytest>=7.4", "hypothesis>=6", "ruff==0.17.6", "mypy>=1.8"],
+        "onnx": ["onnx>=1.16"],
+        "test": [
+            "matplotlib>=3.7",
+            "onnx>=1.16",
+            "pytest>=7.4",
+            "hypothesis>=6",
+            "ruff==0.17.6",
+            "mypy>=1.8",
+        ],
     },
 )

@@ -85,7 +85,7 @@ def measure(
         session(board, limit_s) as remote,
     ):
         device = remote.cpu(0)
-        vm = network_run.load(remote, library, data)
+        _, vm = network_run.load(remote, library, data)
         evaluator = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
         whole_s = evaluator("main").mean if undisturbed else None
         remote.upload(str(_clock_library(board.board.core.isa)), "call_clock.so")

@@ -118,7 +118,7 @@ def _run(
     bar: tqdm | None,
 ) -> tuple[list[float], np.ndarray]:
     """Return the seconds of an inference, measurement by measurement, and the output."""
-    vm = network_run.load(remote, library, data)
+    _, vm = network_run.load(remote, library, data)
     evaluator = vm.time_evaluator("invoke_stateful", remote.cpu(0), number=number, repeat=1)
     seconds = []
     for i in range(measurements):

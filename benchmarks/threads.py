@@ -125,14 +125,14 @@ def measure(network: Network, board: Board, tuned: bool, bar: tqdm) -> list[Row]
             with launch.EmulatedBoard(board, threads=threads) as emulated:
                 info = describe(emulated, board)
                 name = f"{threads}-thread"
-                cost_s, output = network_run.run_build(emulated, name, library, data, limit_s)
-            error = network_run.relative_error(output, expected)
+                run = network_run.run_build(emulated, name, library, data, limit_s)
+            error = network_run.relative_error(run.output, expected)
             network_run.require_equal(name, "the float64 network", error)
-            ms = cost_s * 1e3
+            ms = run.cost_s * 1e3
             row = Row(
                 network=network.name,
                 threads=threads,
-                cycles=info.cycles(cost_s) or 0,
+                cycles=info.cycles(run.cost_s) or 0,
                 ms=ms,
                 one_thread_ms=rows[0].ms if rows else ms,
                 error=error,

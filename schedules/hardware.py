@@ -66,7 +66,9 @@ CORE_FIGURES = (
     "prefetch_page_bytes",
 )
 PIPELINE_FIGURES = {
-    "in-order": ("lone_load_bytes", "fma_load_gap", "to_vector_per_cycle"),
+    "in-order": (
+        *("lone_load_bytes", "fma_load_gap", "to_vector_per_cycle", "kernel_moves_per_cycle"),
+    ),
     "out-of-order": ("uop_width", "reorder_buffer", "queue_entries"),
 }
 BOARD_FIGURES = (

@@ -69,6 +69,8 @@ def _parse(path: str | Path, number: int, line: bytes) -> Recorded | None:
             return None
         raise not_a_record from None
     try:
+        if record.get("kind") == "run":  # about a whole run, not about one config
+            return None
         if record["v"] > _NEWEST:
             raise ValueError(
                 f"line {number} of {path} was written by a newer tuner (format {record['v']}, this "
@@ -84,7 +86,7 @@ def _parse(path: str | Path, number: int, line: bytes) -> Recorded | None:
             config=dict(record["config"]),
             cost_s=min(float(cost) for cost in record["costs_s"]),
         )
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise not_a_record from None
 
 

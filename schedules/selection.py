@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+from .conv2d import fire
+from .conv2d.fire import FireWorkload
 from .hardware import Core
 from .knobs import Config
 from .recorded import Fastest, Recorded, fastest, read
@@ -80,6 +82,20 @@ def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | No
     if not candidates:
         return None
     return candidates[0], candidates[0].default(workload, core)
+
+
+def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
+    """The config for a whole fire module on `core`; None where it is better left in pieces.
+
+    A choice of an enclosing `using` under the module's own key, else the hand-picked default where
+    it pays.
+    """
+    if not fire.supports(workload, core):
+        return None
+    picked = (_chosen.get() or {}).get(workload.key)
+    if picked is not None and picked[0] == fire.NAME and picked[1] in fire.space(workload, core):
+        return picked[1]
+    return fire.default(workload, core) if fire.pays(workload, core) else None
 
 
 def distance(one: Conv2dWorkload, other: Conv2dWorkload) -> float:

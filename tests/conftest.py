@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import logs
 import pytest
 
 from schedules import hardware
@@ -38,3 +40,9 @@ def board(request, running_board) -> EmulatedBoard:
 def armv7_board(running_board) -> EmulatedBoard:
     """A running 32-bit board, for what one instruction set is enough to show."""
     return running_board(ISA_BOARDS["armv7"])
+
+
+@pytest.fixture
+def squeezenet_log(tmp_path) -> Path:
+    """A log of SqueezeNet on the emulated rk3288, the network end to end included."""
+    return logs.squeezenet(tmp_path / "squeezenet.jsonl")

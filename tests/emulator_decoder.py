@@ -36,7 +36,12 @@ class Instruction(ctypes.Structure):
 class Decoder:
     def __init__(self, folder: Path) -> None:
         library = folder / "libdecoder.so"
-        files = ("decode.c", "operands.c", *(path.name for path in SOURCES.glob("mnemonics*.c")))
+        files = (
+            "decode.c",
+            "elided.c",
+            "operands.c",
+            *(path.name for path in SOURCES.glob("mnemonics*.c")),
+        )
         command = [*toolchain.find_host().compiler, "-O1", "-shared", "-fPIC"]
         command += ["-Wall", "-Wextra", "-Werror", "-o", str(library)]
         subprocess.run([*command, *(str(SOURCES / name) for name in files)], check=True)

@@ -1,5 +1,7 @@
 """Bad input is one line with the fix and exit code 2; `--json` is one object."""
 
+import errno
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +14,10 @@ from schedules import hardware
 from tuner import cli
 from tuner.board import launch, toolchain
 from tuner.errors import UserError
+from tuner.measure import BoardInfo
 from tuner.records import Log
+
+_INFO = BoardInfo("rk3288", "cortex-a17", True, 2, 1_800_000_000, 4)
 
 
 def _run(capsys, *arguments) -> tuple[int, str, str]:
@@ -49,6 +54,24 @@ def _assert_refused(result, *phrases):
         (["squeezenet", "--target", "rk32888"], ["rk32888", "rk3288"]),
         (["squeezenet"], ["--target"]),
         (["squeezenet", "--target", "cortex-a17", "--trials", "0"], ["--trials", "0"]),
+        (["squeezenet", "--target", "cortex-a17", "--trials", "-5"], ["--trials", "-5"]),
+        (["squeezenet", "--target", "cortex-a17", "--time", "0"], ["'0' is no duration", "15m"]),
+        (["squeezenet", "--target", "cortex-a17", "--time", "-3m"], ["'-3m' is no duration"]),
+        (["squeezenet", "--target", "cortex-a17", "--time", "soon"], ["'soon' is no duration"]),
+        (["plan", "sqeezenet", "--target", "cortex-a17"], ["did you mean 'squeezenet'"]),
+        (["plan", "squeezenet", "--target", "rk32888"], ["rk3288"]),
+        (["plan", "squeezenet", "--target", "rk3288", "--trials", "0"], ["--trials", "0"]),
+        (["export", "sqeezenet", "--target", "rk3288", "-o", "x"], ["did you mean 'squeezenet'"]),
+        (["export", "squeezenet", "--target", "rk32888", "-o", "x"], ["rk3288"]),
+        (["export", "squeezenet", "--target", "rk3288"], ["--output"]),
+        (
+            ["export", "squeezenet", "--target=rk3288", "-o=x", "--log=/nowhere"],
+            ["no log /nowhere"],
+        ),
+        (["report", "/nowhere/log.jsonl"], ["there is no log", "NETWORK"]),
+        (["report"], ["LOG"]),
+        (["compare", "/nowhere/a", "/nowhere/b"], ["there is no log /nowhere/a"]),
+        (["compare", "/nowhere/a"], ["LOG_B"]),
         (["squeezenet", "--target", "cortex-a17", "--trials", "many"], ["--trials", "many"]),
         (["squeezenet", "--target", "cortex-a17", "--strategy", "xgbb"], ["xgb", "random"]),
         (["squeezenet", "--target", "cortex-a17", "--tirals", "9"], ["--tirals", "--trials"]),
@@ -133,6 +156,45 @@ def test_a_log_that_cannot_be_used(capsys, tmp_path, content):
     _assert_refused(_run(capsys, *command), "line 1", "--log")
 
 
+@pytest.mark.parametrize("verb", [["report"], ["compare", "{log}"], ["best"]])
+@pytest.mark.parametrize("content", ["no record\n", '{"v": 99, "workload": "x"}\n', ""])
+def test_a_log_that_cannot_be_read(capsys, tmp_path, verb, content):
+    path = tmp_path / "log.jsonl"
+    path.write_text(content)
+    if verb == ["best"] and not content:
+        return  # nothing to print is fine
+    command = [word.format(log=path) for word in [*verb, "{log}"]]
+    _assert_refused(_run(capsys, *command), str(path))
+
+
+def test_a_log_of_another_network(capsys, squeezenet_log):
+    command = ["resnet18", "--target", "rk3288", "--log", str(squeezenet_log)]
+    _assert_refused(_run(capsys, *command), "is of squeezenet, not of resnet18", "--log")
+
+
+def test_a_full_disk(capsys, tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tuner.records.os.fsync", fail)
+    command = ["squeezenet", "--target", "rk3288", "--log", str(tmp_path / "log.jsonl")]
+    address = ["--host", "127.0.0.1", "--port", "1"]
+    monkeypatch.setattr("tuner.cli.tune.describe", lambda *_: _INFO)
+    _assert_refused(_run(capsys, *command, *address), "No space left on device", "free some space")
+
+
+def test_no_write_permission(capsys):
+    # Not even root may make files there.
+    command = ["squeezenet", "--target", "rk3288", "--log", "/sys/tuner/log.jsonl"]
+    _assert_refused(_run(capsys, *command), "cannot write the log", "--log")
+
+
+@pytest.mark.parametrize("output", ["/sys/report.html", "/nowhere/report.html"])
+def test_a_report_that_cannot_be_written(capsys, squeezenet_log, output):
+    result = _run(capsys, "report", str(squeezenet_log), "-o", output)
+    _assert_refused(result, f"cannot write {output}", "-o")
+
+
 def test_a_log_that_another_tuner_writes(capsys, tmp_path):
     path = tmp_path / "log.jsonl"
     with Log(path):
@@ -211,7 +273,7 @@ def test_ctrl_c_prints_the_command_that_continues(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tuner.cli.tune.resolve_board", interrupt)
+    monkeypatch.setattr("tuner.cli.job.resolve_board", interrupt)
     monkeypatch.setattr("sys.argv", ["tuner", "squeezenet", "--target", "cortex-a17"])
     code, _, err = _run(capsys, "squeezenet", "--target", "cortex-a17")
     assert code == 130

@@ -57,6 +57,18 @@ def test_every_core_is_tuned(capsys, tmp_path, target):
         assert record.cycles == round(record.cost_s * board.clock_hz)
         assert record.check["max_err"] <= record.check["bound"]
 
+    begun, ended = records.read_runs(log)
+    assert begun.builds is None and ended.network == "tiny"
+    assert {name: build["cycles"] for name, build in ended.builds.items()} == {
+        name: result[name]["cycles"] for name in ended.builds
+    }
+    # Every operator of the network is there; together they take about as long as the whole.
+    names = " ".join(kernel.name for kernel in ended.kernels)
+    assert all(part in names for part in ("conv2d", "max_pool2d", "softmax"))
+    assert sum(kernel.count for kernel in ended.kernels) >= 7
+    sum_s = sum(kernel.cost_s * kernel.count for kernel in ended.kernels)
+    assert 0.5 < sum_s / ended.builds["tuned"]["cost_s"] < 2
+
 
 def test_the_same_seed_gives_the_same_cycles_and_a_log_spares_the_work(capsys, tmp_path):
     first, _ = _tune(capsys, tmp_path / "first.jsonl")

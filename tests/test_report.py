@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_sum_that_lacks_layers_says_so(searches):
 def test_progress_compares_with_the_hand_picked_config_whatever_ends_first():
     search, other = _search("one", 4), _search("two", 8)
     hand_picked = _record(search, 2e-3)
-    progress = Progress(4, is_shown=False, is_terminal=False)
+    progress = Progress(4, None, is_shown=False, is_terminal=False)
     # As when both run at the same time and the slower one was started first.
     for record in (_record(search, 1e-3, another=1), hand_picked):
         progress.on_record(search, record, is_new=True)
@@ -94,3 +95,42 @@ def test_another_schedule_is_not_the_hand_picked_config():
     assert search.is_hand_picked(record)
     other = dataclasses.replace(record, schedule={"name": "other", "version": 1})
     assert not search.is_hand_picked(other)
+
+
+def _watch(capsys, monkeypatch, is_terminal: bool, **budget) -> str:
+    """Return what is shown of three trials, a failed one among them, half a minute apart."""
+    now = [0.0]
+    monkeypatch.setattr("tuner.report.progress.time.monotonic", lambda: now[0])
+    search = _search("one", 4)
+    budget = {"trials": 3, "time_s": None, **budget}
+    with Progress(**budget, is_shown=True, is_terminal=is_terminal) as progress:
+        for record in (_record(search, 2e-3), _record(search, None, another=1)):
+            now[0] += 31.0
+            progress.on_record(search, record, is_new=True)
+    return capsys.readouterr().err
+
+
+def test_without_a_terminal_there_are_plain_lines(capsys, monkeypatch):
+    shown = _watch(capsys, monkeypatch, is_terminal=False)
+    assert "\r" not in shown and "\x1b" not in shown
+    assert "1/3 trials, 31 s, layers 2.000 ms, 1.00x as fast as hand-picked" in shown
+    assert shown.splitlines()[-1].startswith("2/3 trials, 62 s") and "1 failed" in shown
+
+
+def test_with_a_terminal_there_is_a_bar_and_messages_go_above_it(capsys, monkeypatch):
+    shown = _watch(capsys, monkeypatch, is_terminal=True)
+    assert "\r" in shown and "2/3" in shown
+    # A line of its own, not in the middle of the bar.
+    assert re.search(r"(^|[\r\n])(\x1b\[K|\s)*one: run: died\n", shown)
+
+
+def test_with_a_time_limit_what_is_left_is_shown(capsys, monkeypatch):
+    shown = _watch(capsys, monkeypatch, is_terminal=False, trials=None, time_s=100.0)
+    assert "1 trials, 31 s" in shown and "69 s left" in shown
+
+
+def test_quiet_shows_nothing_but_messages(capsys):
+    search = _search("one", 4)
+    with Progress(3, None, is_shown=False, is_terminal=False) as progress:
+        progress.on_record(search, _record(search, 2e-3), is_new=True)
+    assert capsys.readouterr().err == ""

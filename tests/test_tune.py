@@ -8,6 +8,7 @@ import pytest
 
 from schedules import hardware
 from tuner import networks, search, tasks
+from tuner.budget import End
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Outcome
 from tuner.records import Log
@@ -43,21 +44,22 @@ class _Measurer:
 class _Observer:
     def __init__(self) -> None:
         self.new = self.known = 0
+        self.end = None
 
     def on_record(self, search, record, is_new):
         self.new += is_new
         self.known += not is_new
 
 
-def _run(path, measurer=None, strategy="xgb", seed=0, trials=_TRIALS):
+def _run(path, measurer=None, strategy="xgb", seed=0, trials=_TRIALS, **options):
     """Tune a network against made-up times; return searches, measurer and observer."""
     core = hardware.core("cortex-a17")
     found = tasks.extract(networks.get("squeezenet").module)
     searches = [TaskSearch(task, core) for task in found]
     measurer, observer = measurer or _Measurer(), _Observer()
     with Log(path) as log:
-        options = Options("squeezenet", trials, seed, strategy)
-        tune(searches, options, _BOARD, log, measurer, observer)
+        options = Options("squeezenet", trials, seed, strategy, **options)
+        observer.end = tune(searches, options, _BOARD, log, measurer, observer)
     return searches, measurer, observer
 
 
@@ -141,3 +143,45 @@ def test_networks_that_share_a_log_do_not_share_times_of_other_steps(tmp_path):
     path.write_text("".join(text))
     _, _, observer = _run(path, trials=3)
     assert (observer.new, observer.known) == (3, 0)
+
+
+def test_it_says_why_it_ended(tmp_path):
+    _, _, observer = _run(tmp_path / "a.jsonl", trials=50)
+    assert observer.end is End.TRIALS
+    _, _, observer = _run(tmp_path / "b.jsonl", trials=None, time_s=1e-9)
+    assert observer.end is End.TIME and observer.new < 50
+
+
+class _Flat(_Measurer):
+    """A board on which all configs of a layer take the same time."""
+
+    def measure(self, trials):
+        for trial in trials:
+            yield trial, Outcome(costs_s=(trial.task.workload.macs / 1e9,))
+
+
+def test_it_ends_when_further_trials_promise_nothing(tmp_path):
+    _, _, observer = _run(tmp_path / "log.jsonl", _Flat(), trials=1000)
+    assert observer.end is End.DRY and observer.new < 200
+    # Who wants all of them gets all of them.
+    _, _, observer = _run(tmp_path / "all.jsonl", _Flat(), trials=250, least_gain=0.0)
+    assert observer.end is End.TRIALS and observer.new == 250
+
+
+def test_more_trials_go_on_where_fewer_ended(tmp_path):
+    # Sixteen trials a round, after one default for each layer and schedule.
+    spaces = _run(tmp_path / "x.jsonl", trials=18)[0]
+    first = sum(len(search.space.defaults()) for search in spaces)
+    few = first + 2 * 16
+    path = tmp_path / "log.jsonl"
+    _run(path, trials=few)
+    _, _, observer = _run(path, trials=few + 16)
+    assert (observer.new, observer.known) == (16, few)
+
+
+def test_what_another_seed_found_counts_in_the_end(tmp_path):
+    path = tmp_path / "log.jsonl"
+    runs = [_run(path, seed=seed)[0] for seed in (1, 0)]
+    alone = _run(tmp_path / "alone.jsonl", seed=0)[0]
+    for first, second, only in zip(*runs, alone, strict=True):
+        assert second.cost_s == min(first.cost_s, only.cost_s)

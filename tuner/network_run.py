@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tvm
@@ -16,12 +17,14 @@ from tvm import relax
 
 import schedules
 from schedules.hardware import Board
-from tuner import tasks
+from tuner import kernels, tasks
 from tuner.board import link
 from tuner.errors import UserError
+from tuner.kernels import KernelCall
 from tuner.measure import BoardInfo, Endpoint, session
 from tuner.measure.runner import require_alive
 from tuner.networks import Network
+from tuner.runs import Kernel
 
 # How far an output may be from float64, and from another build's, relative to its largest value.
 TOLERANCE = 1e-4
@@ -45,12 +48,18 @@ class NetworkRun:
         cycles: the same in core cycles, None where the clock is not known.
         output: what the network returned.
         max_error: largest deviation from float64, relative to the largest value of the output.
+        kernels: the time of each of its functions by itself; of the tuned build only.
     """
 
     cost_s: float
     cycles: int | None
     output: np.ndarray
     max_error: float
+    kernels: tuple[Kernel, ...] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the build's entry in a `Run` of the log."""
+        return {"cost_s": self.cost_s, "cycles": self.cycles, "max_error": self.max_error}
 
 
 def measure_three_ways(
@@ -78,12 +87,18 @@ def measure_three_ways(
         }
         # One after the other: which schedules TVM uses is one setting of the process.
         _build_default(network, board, libraries["tvm_default"])
-        _build_scheduled(network, board, {}, libraries["hand_picked"])
-        _build_scheduled(network, board, best, libraries["tuned"])
-        timed = _run_all(endpoints, libraries, data, limit_s)
+        build_scheduled(network, board, {}, libraries["hand_picked"])
+        calls = build_scheduled(network, board, best, libraries["tuned"])
+        timed = _run_all(endpoints, libraries, {"tuned": calls}, data, limit_s)
     runs = {
-        name: NetworkRun(cost_s, info.cycles(cost_s), output, relative_error(output, expected))
-        for name, (cost_s, output) in zip(libraries, timed, strict=True)
+        name: NetworkRun(
+            run.cost_s,
+            info.cycles(run.cost_s),
+            run.output,
+            relative_error(run.output, expected),
+            run.kernels,
+        )
+        for name, run in zip(libraries, timed, strict=True)
     }
     for name, run in runs.items():
         require_equal(name, "the float64 network", run.max_error)
@@ -120,26 +135,45 @@ def _build_default(network: Network, board: Board, library: Path) -> None:
     built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
 
 
-def _build_scheduled(network: Network, board: Board, configs: Configs, library: Path) -> None:
-    """Build with our schedules: `configs` where given, hand-picked ones elsewhere."""
+def build_scheduled(
+    network: Network, board: Board, configs: Configs, library: Path
+) -> list[KernelCall]:
+    """Build with our schedules: `configs` where given, hand-picked ones elsewhere.
+
+    Returns:
+        The functions that the build consists of.
+    """
     target = schedules.target(board.core.name)
     with schedules.using(configs):
-        built = relax.build(network.module, target, relax_pipeline=schedules.pipeline(target))
+        lowered = schedules.pipeline(target)(network.module)
+        built = relax.build(lowered, target, relax_pipeline=None)
     built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
+    return kernels.calls(lowered)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    cost_s: float
+    output: np.ndarray
+    kernels: tuple[Kernel, ...]
 
 
 def _run_all(
-    endpoints: Sequence[Endpoint], libraries: Mapping[str, Path], data: np.ndarray, limit_s: float
-) -> list[tuple[float, np.ndarray]]:
+    endpoints: Sequence[Endpoint],
+    libraries: Mapping[str, Path],
+    calls: Mapping[str, Sequence[KernelCall]],
+    data: np.ndarray,
+    limit_s: float,
+) -> list[_Timed]:
     """Run each build, as many at once as there are boards; results in the order given."""
     free_boards: queue.Queue[Endpoint] = queue.Queue()
     for endpoint in endpoints:
         free_boards.put(endpoint)
 
-    def run(name: str) -> tuple[float, np.ndarray]:
+    def run(name: str) -> _Timed:
         endpoint = free_boards.get()
         try:
-            return run_build(endpoint, name, libraries[name], data, limit_s)
+            return run_build(endpoint, name, libraries[name], data, limit_s, calls.get(name, ()))
         finally:
             free_boards.put(endpoint)
 
@@ -152,28 +186,38 @@ def _run_all(
 
 
 def run_build(
-    endpoint: Endpoint, name: str, library: Path, data: np.ndarray, limit_s: float
-) -> tuple[float, np.ndarray]:
-    """Return the seconds of one inference with warm caches, and the output of the timed run.
+    endpoint: Endpoint,
+    name: str,
+    library: Path,
+    data: np.ndarray,
+    limit_s: float,
+    calls: Sequence[KernelCall] = (),
+) -> _Timed:
+    """Return the seconds of one inference with warm caches, the output of the timed run, and the
+    times of the functions in `calls`, which are run after it.
 
     Raises:
         UserError: the build called `name` does not run to its end, or the board is gone.
     """
     with errors_named(endpoint, name, limit_s), session(endpoint, limit_s) as remote:
         device = remote.cpu(0)
-        vm = load(remote, library, data)
+        module, vm = load(remote, library, data)
         timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
         cost_s = timer("main").mean
-        return cost_s, vm.get_outputs("main").numpy()
+        output = vm.get_outputs("main").numpy()
+        return _Timed(cost_s, output, kernels.measure(module, device, calls))
 
 
-def load(remote: tvm.rpc.RPCSession, library: Path, data: np.ndarray) -> relax.VirtualMachine:
-    """Upload a network's build and set the input of its `main`."""
+def load(
+    remote: tvm.rpc.RPCSession, library: Path, data: np.ndarray
+) -> tuple[tvm.runtime.Module, relax.VirtualMachine]:
+    """Upload a network's build, set the input of its `main`; return both as they are there."""
     remote.upload(str(library), _REMOTE_NAME)
     device = remote.cpu(0)
-    vm = relax.VirtualMachine(remote.load_module(_REMOTE_NAME), device)
+    module = remote.load_module(_REMOTE_NAME)
+    vm = relax.VirtualMachine(module, device)
     vm.set_input("main", tvm.runtime.tensor(data, device=device))
-    return vm
+    return module, vm
 
 
 @contextmanager

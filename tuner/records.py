@@ -1,7 +1,8 @@
 """The log: one JSON object a line, only ever appended to, safe against a kill at any byte.
 
-A line is written with one `write`, then fsync. What a kill can leave is one torn line at the end:
-it is ignored when read, and the next writer starts on a new line. docs/tune.md has the format.
+Most lines are trials; some are about a whole run (`tuner.runs`). A line is written with one
+`write`, then fsync. What a kill can leave is one torn line at the end: it is ignored when read, and
+the next writer starts on a new line. docs/tune.md has the format.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,9 +18,11 @@ from typing import Any, BinaryIO
 import filelock
 
 from tuner.errors import UserError
+from tuner.runs import KIND, Run
 
-VERSION = 1
-# Every record begins so, which tells a torn line from a file that is no log.
+VERSION = 2
+_TRIAL_VERSION, _RUN_VERSION = 1, 2  # of a line: the lowest that knows all of it
+# Every line begins so, which tells a torn one from a file that is no log.
 _START = b'{"v": '
 # What was measured with the convolution before records said it.
 _OLD_EPILOGUE = ("bias", "relu")
@@ -72,10 +75,14 @@ class Record:
         return min(self.costs_s) if self.error is None and self.costs_s else None
 
     @property
+    def place(self) -> tuple[str, tuple[str, ...], str]:
+        """Workload, epilogue and fingerprint: equal for two records whose times compare."""
+        return self.workload, self.epilogue, self.board["fingerprint"]
+
+    @property
     def key(self) -> str:
         """What was measured: equal for two records of the same config on the same board."""
-        board = self.board["fingerprint"]
-        return trial_key(self.workload, self.epilogue, board, self.schedule, self.config)
+        return trial_key(*self.place, self.schedule, self.config)
 
     @property
     def is_final(self) -> bool:
@@ -87,7 +94,7 @@ class Record:
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "unknown"}
         optional = ("network", "cycles", "error")
         present = {k: v for k, v in known.items() if v is not None or k not in optional}
-        return json.dumps({"v": VERSION, **present, **self.unknown}, allow_nan=False)
+        return json.dumps({"v": _TRIAL_VERSION, **present, **self.unknown}, allow_nan=False)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Record:
@@ -138,27 +145,34 @@ def trial_key(
 
 
 def read(path: Path) -> list[Record]:
-    """Return the records of the log at `path`, in order; torn lines are left out.
+    """Return the trials in the log at `path`, in order; torn lines are left out.
 
     Raises:
         UserError: the file cannot be read, is no log, or is of a newer version.
     """
+    return [entry for entry in _entries(path) if isinstance(entry, Record)]
+
+
+def read_runs(path: Path) -> list[Run]:
+    """Return what the log at `path` says of whole runs, in order; raises as `read` does."""
+    return [entry for entry in _entries(path) if isinstance(entry, Run)]
+
+
+def _entries(path: Path) -> Iterator[Record | Run]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
             f"cannot read the log {path}: {error.strerror}", "name another file with --log"
         ) from error
-    records = []
     for number, line in enumerate(content.splitlines(), start=1):
-        record = _parse(path, number, line)
-        if record is not None:
-            records.append(record)
-    return records
+        entry = _parse(path, number, line)
+        if entry is not None:
+            yield entry
 
 
-def _parse(path: Path, number: int, line: bytes) -> Record | None:
-    """Return the record on one line, or None for an empty or torn line."""
+def _parse(path: Path, number: int, line: bytes) -> Record | Run | None:
+    """Return what is on one line, or None for an empty or torn line."""
     if not line:
         return None
     not_a_log = UserError(
@@ -178,8 +192,9 @@ def _parse(path: Path, number: int, line: bytes) -> Record | None:
             f"(format {document['v']}, this one reads up to {VERSION})",
             "upgrade with `git pull && pip install -e .`, or name another file with --log",
         )
+    is_run = document.pop("kind", None) == KIND
     try:
-        return Record.from_json(document)
+        return Run.from_json(document) if is_run else Record.from_json(document)
     except (KeyError, TypeError):
         raise not_a_log from None
 
@@ -194,6 +209,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, Record] = {}
+        self._runs: list[Run] = []
         self._lock = filelock.FileLock(f"{path}.lock")
         self._file: BinaryIO | None = None
 
@@ -213,7 +229,7 @@ class Log:
             self._lock.release()
             raise _cannot_write(self.path, error) from error
         try:
-            self._remember(read(self.path))
+            self._remember(_entries(self.path))
             self._end_torn_line()
         except UserError:
             self.__exit__()
@@ -237,8 +253,24 @@ class Log:
         self._write(record.to_json().encode() + b"\n")
         self._remember([record])
 
-    def _remember(self, records: Iterable[Record]) -> None:
-        self._known.update({record.key: record for record in records})
+    @property
+    def trials(self) -> list[Record]:
+        """What it knows, in order."""
+        return list(self._known.values())
+
+    def append_run(self, run: Run) -> None:
+        """Write `run`, unless the log says the same already."""
+        if not any(run.says_the_same_as(known) for known in self._runs):
+            line = json.dumps({"v": _RUN_VERSION, **run.to_json()}, allow_nan=False)
+            self._write(line.encode() + b"\n")
+            self._remember([run])
+
+    def _remember(self, entries: Iterable[Record | Run]) -> None:
+        for entry in entries:
+            if isinstance(entry, Run):
+                self._runs.append(entry)
+            else:
+                self._known[entry.key] = entry
 
     def _end_torn_line(self) -> None:
         size = self.path.stat().st_size

@@ -20,20 +20,28 @@ from tuner.records import Log, Record, trial_key
 from tuner.search import Candidate, Result, Space
 from tuner.tasks import Task
 
-# The model is refitted between rounds; a round is large enough to keep all workers busy.
-_ROUNDS = 10
 # So many failures in a row, and no success, are the fault of the board or of this host.
 _SUSPICIOUS_FAILURES = 8
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user decides about a run."""
+    """What the user decides about a run.
+
+    Attributes:
+        network: its name.
+        trials: configs to measure, for the whole network; None: no limit.
+        seed, strategy: how they are chosen.
+        time_s: wall seconds to search; None: no limit.
+        least_gain: see `budget.Budget`; 0 spends all of the budget.
+    """
 
     network: str
-    trials: int
+    trials: int | None
     seed: int
     strategy: str
+    time_s: float | None = None
+    least_gain: float = 0.01
 
 
 class TaskSearch:
@@ -43,6 +51,7 @@ class TaskSearch:
         self.task = task
         self.space = Space(task.workload, core)
         self.trials = 0
+        self.costs_s: list[float] = []
         self.default: Record | None = None
         self.best: Record | None = None
 
@@ -51,16 +60,33 @@ class TaskSearch:
         self.trials += 1
         if self.trials == 1:
             self.default = record
+        if record.cost_s is not None:
+            self.costs_s.append(record.cost_s)
+            self.improve(record)
+
+    def improve(self, record: Record) -> None:
+        """Make `record` the best, if it is one that works and is faster."""
         if record.cost_s is None:
             return
         if self.best is None or self.best.cost_s is None or record.cost_s < self.best.cost_s:
             self.best = record
+
+    def knows(self, record: Record) -> bool:
+        """Whether `record` is of a candidate of this version of the schedules."""
+        schedule = record.schedule
+        return Candidate(schedule["name"], schedule["version"], record.config) in self.space
 
     def is_hand_picked(self, record: Record) -> bool:
         """Whether `record` is of the config that a build takes without tuning."""
         default = self.space.defaults()[0]
         config = dict(default.config)
         return (record.schedule["name"], dict(record.config)) == (default.schedule, config)
+
+    @property
+    def prospect(self) -> budget.Prospect:
+        """What its further trials may bring."""
+        capacity = len(self.space) - self.trials
+        return budget.Prospect(self.task.count, self.costs_s, self.trials, capacity)
 
     @property
     def cost_s(self) -> float:
@@ -87,17 +113,24 @@ def tune(
     log: Log,
     measurer: Measurer,
     observer: Observer,
-) -> None:
+) -> budget.End:
     """Spend the budget on `searches`, whose `best` it improves; every result goes to `log`.
 
     What the log already knows is not measured again but taken from there, so that a run that was
-    interrupted goes the same way when it is repeated, only faster.
+    interrupted goes the same way when it is repeated, only faster. What it knows beyond that, from
+    a run with another seed or strategy, counts for `best` in the end.
+
+    Returns:
+        Why it ended.
     """
     strategy = search.create(options.strategy, options.seed)
-    trials = _number(_batches(searches, options.trials, strategy))
+    limit = budget.Budget(options.trials, options.time_s, options.least_gain)
+    trials = _number(_batches(searches, limit, strategy))
     failed: list[Record] = []
     for batch in trials:
+        known = len(log)
         records = _measure(batch, options, board, log, measurer, observer)
+        limit.note(len(batch), measured=len(log) - known)
         failed = failed + records if all(record.error for record in records) else []
         if len(failed) >= _SUSPICIOUS_FAILURES:
             raise _nothing_works(failed, board)
@@ -112,6 +145,14 @@ def tune(
         )
     if failed and not any(s.best for s in searches):
         raise _nothing_works(failed, board)
+    for task_search in searches:
+        task = task_search.task
+        place = (task.workload.key, task.epilogue, board.fingerprint)
+        for record in log.trials:
+            if record.place == place and task_search.knows(record):
+                task_search.improve(record)
+    assert limit.end is not None
+    return limit.end
 
 
 def best_configs(searches: Sequence[TaskSearch]) -> dict[str, tuple[str, dict[str, int | str]]]:
@@ -126,38 +167,34 @@ _Batch = list[tuple[TaskSearch, Trial]]
 
 
 def _batches(
-    searches: Sequence[TaskSearch], trials: int, strategy: search.Strategy
+    searches: Sequence[TaskSearch], limit: budget.Budget, strategy: search.Strategy
 ) -> Iterator[_Proposal]:
     """Yield what to measure next: the hand-picked configs, then rounds of proposals."""
-    first = _hand_picked(searches)[:trials]
-    yield first
-    shares = budget.share(
-        trials - len(first),
-        weights=[s.cost_s for s in searches],
-        capacities=[len(s.space) - s.trials for s in searches],
-    )
-    for done in range(_ROUNDS):
-        proposal: _Proposal = []
-        for task_search, total in zip(searches, shares, strict=True):
-            size = total * (done + 1) // _ROUNDS - total * done // _ROUNDS
+    for proposal in _hand_picked(searches):
+        yield proposal[: limit.allow(len(proposal))]
+    while any(sizes := limit.next_round([s.prospect for s in searches])):
+        proposal = []
+        for task_search, size in zip(searches, sizes, strict=True):
             candidates = strategy.propose(task_search.space, size) if size else []
             proposal += [(task_search, candidate) for candidate in candidates]
-        if proposal:
-            yield proposal
+        if not proposal:
+            limit.end = budget.End.SPACE
+            return
+        yield proposal
 
 
-def _hand_picked(searches: Sequence[TaskSearch]) -> _Proposal:
-    """Return the best guess of every task, then the defaults of the other schedules."""
+def _hand_picked(searches: Sequence[TaskSearch]) -> tuple[_Proposal, _Proposal]:
+    """Return the best guess of every task, and the defaults of the other schedules."""
     defaults = [(s, s.space.defaults()) for s in searches]
     best_guesses = [(s, candidates[0]) for s, candidates in defaults if candidates]
     others = [(s, candidate) for s, candidates in defaults for candidate in candidates[1:]]
-    return best_guesses + others
+    return best_guesses, others
 
 
 def _number(proposals: Iterator[_Proposal]) -> Iterator[_Batch]:
     """Number the trials of a run."""
     index = 0
-    for proposal in proposals:
+    for proposal in filter(None, proposals):
         batch = []
         for task_search, candidate in proposal:
             batch.append((task_search, Trial(index, task_search.task, candidate)))
@@ -210,7 +247,7 @@ def _key(trial: Trial, board: BoardInfo) -> str:
 
 def _record(trial: Trial, outcome: Outcome, options: Options, board: BoardInfo) -> Record:
     return Record(
-        time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        time=now(),
         network=options.network,
         workload=trial.task.workload.key,
         core=board.core,
@@ -219,13 +256,19 @@ def _record(trial: Trial, outcome: Outcome, options: Options, board: BoardInfo) 
         config=dict(trial.candidate.config),
         epilogue=trial.task.epilogue,
         cycles=board.cycles(min(outcome.costs_s)) if outcome.costs_s else None,
-        versions=_versions(),
+        versions=versions(),
         **asdict(outcome),
     )
 
 
+def now() -> str:
+    """Return the time of day as the log has it."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return what a measured time may depend on: the versions of TVM, LLVM and this project."""
     try:
         project = importlib.metadata.version("tvm-arm-schedules")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout, not installed

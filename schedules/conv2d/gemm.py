@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
-from ..microkernels import kernel, tiles
+from ..microkernels import kernel, tile_cost, tiles
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
@@ -53,11 +53,11 @@ class Conv2dGemm(PackedConv2d):
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         def cost(tile: tuple[int, int]) -> float:
-            """Work on idle rows and columns, and loads beside it."""
+            """Cycles of the inner loops, work on idle rows and columns included."""
             mr, nr = tile
             rows, columns = -(-workload.co // mr) * mr, -(-workload.pixels // nr) * nr
             waste = rows * columns / (workload.co * workload.pixels)
-            return waste * (1 + (mr + nr) / (mr * nr))
+            return waste * tile_cost(core, mr, nr)
 
         configs = self.space(workload, core)
         mr, nr = min({(int(c["mr"]), int(c["nr"])) for c in configs}, key=lambda t: (cost(t), t))

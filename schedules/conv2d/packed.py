@@ -43,6 +43,12 @@ class PackedConv2d(Schedule):
     def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
         return pack_tiles(weight, workload, int(config["mr"]))
 
+    def unpack(self, packed: np.ndarray, workload: Conv2dWorkload) -> np.ndarray:
+        """The weights (OIHW) behind `packed`, which `pack` made with any config."""
+        tiles, k, mr = packed.shape
+        rows = packed.transpose(0, 2, 1).reshape(tiles * mr, k)
+        return rows[: workload.co].reshape(workload.weight_shape)
+
     def pack_compute(self, weight: te.Tensor, workload: Conv2dWorkload, config: Config):
         shape = self.packed_shape(workload, config)
 

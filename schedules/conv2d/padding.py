@@ -32,8 +32,13 @@ def pad_compute(data: te.Tensor, workload: Conv2dWorkload) -> te.Tensor:
 
 
 def emit_padded(conv: Convolution):
-    """Emits a copy of the input with its border and returns the flat buffer that holds it."""
+    """Emits a copy of the input with its border and returns the flat buffer that holds it.
+
+    Where what computes the input has written it with its border already, there is nothing to copy.
+    """
     e, workload = conv.e, conv.workload
+    if conv.source is not None:
+        return conv.source
     if not any(workload.padding):
         return conv.data
     height, width = padded_plane(workload)

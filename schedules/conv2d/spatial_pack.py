@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
-from ..microkernels import kernel, tiles
+from ..microkernels import kernel, tile_cost, tiles
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
@@ -53,8 +53,8 @@ class Conv2dSpatialPack(PackedConv2d):
             covered = -(-workload.oh // vh) * vh * -(-workload.ow // vw) * vw
             rows = -(-workload.co // mr) * mr
             waste = covered * rows / (workload.pixels * workload.co)
-            loads_per_fma = (mr + vh * vw) / (mr * vh * vw)
-            return (waste * (1 + loads_per_fma), config["block"] != "tile", vh)
+            cycles = waste * tile_cost(core, mr, vh * vw)
+            return (cycles, config["block"] != "tile", vh)
 
         return min(self.space(workload, core), key=score)
 

@@ -18,7 +18,8 @@ from .. import hardware
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution, annotated
-from ..microkernels import tiles
+from ..lowering.emit import LANES
+from ..microkernels import tile_cost, tiles
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
 from .facts import NestShape
@@ -75,8 +76,8 @@ class Conv2dWinograd(Schedule):
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
             rows = -(-workload.co // mr) * mr
             columns = -(-tile_count(workload, m) // nr) * nr
-            flops = 2 * (m + 2) ** 2 * rows * columns * workload.ci
-            busy = flops / core.peak_flops_per_cycle * (1 + (mr + nr) / (mr * nr))
+            products = (m + 2) ** 2 * rows * columns * workload.ci / LANES
+            busy = products * tile_cost(core, mr, nr)
             return max(busy, weight_bytes(config) / _MEMORY_BYTES_PER_CYCLE)
 
         def slice_bytes(config: Config) -> int:
@@ -91,11 +92,18 @@ class Conv2dWinograd(Schedule):
             part = 2 if weight_bytes(config) > 8 * l2_bytes else 4
             return config["block"] == 1 or slice_bytes(config) <= core.l1d_bytes // part
 
+        def divides_evenly(config: Config) -> bool:
+            """Enough blocks for all cores, where these are what the cores share."""
+            groups = -(-tile_count(workload, int(config["m"])) // int(config["nr"]))
+            blocks = -(-groups // int(config["block"]))
+            return config["share"] == "channels" or config["block"] == 1 or blocks >= 8
+
         def rank(config: Config) -> tuple:
-            # Tiles of channels divide more evenly over the cores than a few blocks of pixels.
-            shares_channels = config["share"] == "channels"
+            # Small weights may be read by every core, each of which keeps its tiles to itself.
+            share = "channels" if weight_bytes(config) > core.l1d_bytes * 8 else "pixels"
             block = int(config["block"])
-            return (cost(config), not shares_channels, not stays_in_l1(config), -block, str(config))
+            fits = stays_in_l1(config) and divides_evenly(config)
+            return (cost(config), config["share"] != share, not fits, -block, str(config))
 
         return min(self.space(workload, core), key=rank)
 

@@ -122,7 +122,7 @@ class WinogradNest:
         height, width = padded_plane(workload)
         plane = e.bind("plane", image * workload.ci + ci)
         data, start = self.conv.data, plane * (height * width)
-        if any(workload.padding):
+        if any(workload.padding) and self.conv.source is None:
             data, start = e.alloc("padded", height * width), 0
             top = self._row_of(self._first_tile(first))
             end = self._row_of((first + turns) * self.nr - 1) + self.size

@@ -13,6 +13,7 @@ from tvm.ir import Op
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from ..hardware import Core
+from . import fire
 from .convolution import Convolution, NotAConvolution, Slot
 from .epilogue import NotElementwise
 from .schedule_pass import emit
@@ -59,22 +60,37 @@ class _Merger(PyExprMutator):
         parts = [self._convolution(field) for field in call.args[0]]
         if None in parts:
             return call
-        merged = self._merge(parts, call)
+        merged = self._merge_fire(parts, call)
+        if merged is None:
+            merged = self._merge(parts, call)
         return call if merged is None else merged
 
-    def _convolution(self, var) -> tuple[tirx.PrimFunc, list] | None:
+    def _convolution(self, var, users: int = 1) -> tuple[tirx.PrimFunc, list] | None:
         """(function, arguments) of the call behind `var`, if nothing else needs its result."""
-        if not isinstance(var, relax.Var) or self._uses.get(var, 0) != 1:
+        if not isinstance(var, relax.Var) or self._uses.get(var, 0) != users:
             return None
         producer = self.lookup_binding(var)
         if not isinstance(producer, relax.Call) or producer.op != Op.get("relax.call_tir"):
             return None
+        if producer.args[0] not in self._mod.functions:  # a concatenation merged just before
+            return None
         return self._mod[producer.args[0]], list(producer.args[1])
+
+    def _merge_fire(self, parts: list, call: relax.Call) -> relax.Expr | None:
+        """One call that computes `parts` and what they expand; None if they are no fire module."""
+        expands = [part for part in (fire.Part.of(*each) for each in parts) if part is not None]
+        if len(parts) != 2 or len(expands) != 2 or not expands[0].data.same_as(expands[1].data):
+            return None
+        producer = self._convolution(expands[0].data, users=2)
+        squeeze = fire.Part.of(*producer) if producer else None
+        if squeeze is None:
+            return None
+        merged = fire.merge(squeeze, expands, _output(call), self._core)
+        return None if merged is None else self._call(*merged, "conv2d_fire", call)
 
     def _merge(self, parts: list, call: relax.Call) -> relax.Expr | None:
         """One call that computes all `parts`; None when one of them is no convolution of ours."""
-        shape = [int(extent) for extent in call.ty.shape]
-        output = tirx.decl_buffer(shape, "float32", "concat")
+        output = _output(call)
         bodies, params, arguments, first = [], [], [], 0
         for shared, args in parts:
             # Equal convolutions are one function after fusion; each part gets variables of its own.
@@ -88,9 +104,19 @@ class _Merger(PyExprMutator):
             arguments += args
             first += conv.workload.co
         merged = tirx.PrimFunc([*params, output], tirx.SeqStmt(bodies))
-        merged = merged.with_attrs({"tirx.is_scheduled": True, "tirx.noalias": True})
-        name = self.builder_.add_func(merged, "conv2d_concat")
-        return relax.call_tir(name, arguments, call.ty)
+        return self._call(merged, arguments, "conv2d_concat", call)
+
+    def _call(
+        self, func: tirx.PrimFunc, arguments: list, name: str, concat: relax.Call
+    ) -> relax.Call:
+        """Adds `func` to the module; its call takes the place of `concat`."""
+        func = func.with_attrs({"tirx.is_scheduled": True, "tirx.noalias": True})
+        return relax.call_tir(self.builder_.add_func(func, name), arguments, concat.ty)
+
+
+def _output(concat: relax.Call) -> tirx.Var:
+    """The buffer that holds the concatenation."""
+    return tirx.decl_buffer([int(extent) for extent in concat.ty.shape], "float32", "concat")
 
 
 def _count_uses(func: relax.Function) -> dict[relax.Var, int]:

@@ -44,6 +44,22 @@ def find_annotated(sch: TensorSchedule):
 
 
 @dataclass(frozen=True)
+class Fused:
+    """What a convolution uses that is only a part of a larger function.
+
+    Attributes:
+        emitter: of the whole function.
+        source: flat buffer that holds its input, with its border, instead of the parameter.
+        weight: parameter to read the packed weights from instead of its own, where they are packed
+            otherwise.
+    """
+
+    emitter: Emitter
+    source: tirx.Var | None = None
+    weight: tirx.Var | None = None
+
+
+@dataclass(frozen=True)
 class Slot:
     """Where a convolution writes: its channels begin at `first` of an NCHW tensor of `channels`."""
 
@@ -61,13 +77,20 @@ class Convolution:
     Args:
         func: a PrimFunc with one annotated convolution block and elementwise blocks behind it.
         slot: where to write instead of the function's own output.
+        fused: given where the convolution is only a part of a larger function.
+
+    Attributes:
+        data_param, weight_param: the function's parameters for input and packed weights.
+        data, weight, output: flat views of what is read and written.
 
     Raises:
         NotAConvolution: `func` has no annotated block.
         NotElementwise: something behind the convolution cannot be replayed on a tile.
     """
 
-    def __init__(self, func: tirx.PrimFunc, slot: Slot | None = None) -> None:
+    def __init__(
+        self, func: tirx.PrimFunc, slot: Slot | None = None, fused: Fused | None = None
+    ) -> None:
         sch = TensorSchedule(func)
         found = find_annotated(sch)
         if found is None:
@@ -77,7 +100,7 @@ class Convolution:
         self.workload = Conv2dWorkload.from_key(chosen["workload"])
         self.schedule_name: str = chosen["schedule"]
         self.config: dict[str, int | str] = chosen["config"]
-        data, weight = _operands(sch, block, func)
+        self.data_param, self.weight_param = _operands(sch, block, func)
         last = _inline_consumers(sch, block)
         final = sch.get(last)
         self._epilogue = (
@@ -86,25 +109,28 @@ class Convolution:
             else Epilogue(final.body, sch.get(block).writes[0].source, func.params)
         )
         self.slot = slot or Slot(final.writes[0].source, 0)
-        self.e = Emitter()
-        self.data = self.e.flat_view(data)
+        fused = fused or Fused(Emitter())
+        self.e = fused.emitter
+        self.source = fused.source
+        self.data = self.e.flat_view(self.data_param) if fused.source is None else fused.source
+        weight = self.weight_param if fused.weight is None else fused.weight
         self.weight = self.e.flat_view(weight)
         self.output = self.e.flat_view(self.slot.buffer)
         self._views = {
             buffer: self.e.flat_view(buffer)
             for buffer in (self._epilogue.inputs if self._epilogue else [])
         }
-        self._imports: list[str] = []
+        self.imports: list[str] = []
 
     def import_llvm(self, text: str) -> None:
         """Links LLVM IR `text` into the function's module."""
-        if text not in self._imports:
-            self._imports.append(text)
+        if text not in self.imports:
+            self.imports.append(text)
 
     def body(self) -> tirx.Stmt:
         """What was emitted, as one statement."""
         body = self.e.body()
-        for text in self._imports:
+        for text in self.imports:
             body = tirx.AttrStmt(tirx.const(0, "int32"), "pragma_import_llvm", text, body)
         return body
 
@@ -134,18 +160,48 @@ class Convolution:
         for i, lanes in _pieces(length):
             self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
 
+    def apply_epilogue(self, image, channel, offset, accumulators, start: int, length: int) -> None:
+        """Applies the epilogue to accumulators in place; arguments as for `store_row`.
+
+        `length` is a multiple of 4.
+        """
+        if self._epilogue is None:
+            return
+        for i in range(start, start + length, LANES):
+            value = (image, channel, offset + (i - start), accumulators, i)
+            self._apply(*value, LANES, target=accumulators, at=i)
+
     def _store(
         self, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
     ) -> None:
         """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
-        e, workload, slot = self.e, self.workload, self.slot
-        # Operands of the epilogue have the convolution's channels, the output may have more.
-        operand = (image * workload.co + channel) * workload.pixels + offset
-        at = (image * slot.channels + slot.first + channel) * workload.pixels + offset
+        slot = self.slot
+        at = (image * slot.channels + slot.first + channel) * self.workload.pixels + offset
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
-            e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
+            self.e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))
             return
+        value = (image, channel, offset, accumulators, start)
+        self._apply(*value, lanes, channels, target=self.output, at=at)
+
+    def _apply(
+        self,
+        image,
+        channel,
+        offset,
+        accumulators,
+        start: int,
+        lanes: int,
+        channels: int = 1,
+        *,
+        target,
+        at,
+    ) -> None:
+        """Stores `lanes` values with the epilogue applied into `target` from `at`."""
+        e, workload = self.e, self.workload
+        assert self._epilogue is not None
+        # Operands of the epilogue have the convolution's channels, the output may have more.
+        operand = (image * workload.co + channel) * workload.pixels + offset
         kind = ForKind.VECTORIZED if lanes > 1 else ForKind.SERIAL
         with e.loop(lanes, "lane", kind) as lane:
             own = channel + lane if channels > 1 else channel
@@ -154,7 +210,7 @@ class Convolution:
                 lambda: BufferLoad(accumulators, [start + lane]),
                 lambda buffer, kind: BufferLoad(self._views[buffer], [places[kind]]),
             )
-            e.store(self.output, at + lane, value)
+            e.store(target, at + lane, value)
 
 
 def _pieces(length: int) -> Iterator[tuple[int, int]]:

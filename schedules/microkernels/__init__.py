@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 
 from ..hardware import Core
-from .a64_inorder import A64InOrderKernel
-from .armv7 import Armv7Kernel
+from ..lowering.emit import LANES
+from . import orders
+from .a32 import A32Kernel
+from .a64 import A64Kernel
 from .base import MicroKernel
 from .inline_asm import InlineAsmKernel
 from .vector_ir import VectorKernel
 
-_FAMILIES: dict[tuple[str, str], type[MicroKernel]] = {
-    ("armv7", "in-order"): Armv7Kernel,
-    ("armv7", "out-of-order"): Armv7Kernel,
-    ("aarch64", "in-order"): A64InOrderKernel,
-    ("aarch64", "out-of-order"): VectorKernel,
+# The first family that has a tile makes its kernel.
+_FAMILIES: dict[tuple[str, str], tuple[type[MicroKernel], ...]] = {
+    ("armv7", "in-order"): (A32Kernel,),
+    ("armv7", "out-of-order"): (A32Kernel,),
+    ("aarch64", "in-order"): (A64Kernel,),
+    ("aarch64", "out-of-order"): (VectorKernel, A64Kernel),
 }
 _stand_in: ContextVar[type[MicroKernel] | None] = ContextVar("stand-in for assembly", default=None)
 
@@ -35,13 +39,10 @@ def assembly_replaced_by(family: type[MicroKernel]) -> Iterator[None]:
         _stand_in.reset(token)
 
 
-def _family(core: Core) -> type[MicroKernel]:
-    return _FAMILIES[core.isa, core.pipeline]
-
-
 def tiles(core: Core) -> tuple[tuple[int, int], ...]:
     """The (MR, NR) register tiles worth having on `core`, smallest first."""
-    return _family(core).tiles
+    found = {tile for family in _FAMILIES[core.isa, core.pipeline] for tile in family.tiles}
+    return tuple(sorted(found, key=lambda tile: (tile[0] * tile[1], tile)))
 
 
 def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
@@ -50,9 +51,22 @@ def kernel(core: Core, mr: int, nr: int) -> MicroKernel:
     Raises:
         ValueError: there is no such tile; the message lists those there are.
     """
-    family = _family(core)
-    if (mr, nr) not in family.tiles:
-        raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {family.tiles}")
-    if issubclass(family, InlineAsmKernel):
-        family = _stand_in.get() or family
-    return family(core, mr, nr)
+    for family in _FAMILIES[core.isa, core.pipeline]:
+        if (mr, nr) in family.tiles:
+            if issubclass(family, InlineAsmKernel):
+                family = _stand_in.get() or family
+            return family(core, mr, nr)
+    raise ValueError(f"no {mr}x{nr} micro-kernel on {core.name}: there are {tiles(core)}")
+
+
+def tile_cost(core: Core, mr: int, nr: int) -> float:
+    """What one 4-lane multiply-accumulate costs in this tile beside others: for hand-picked tiles.
+
+    Without a stored order, cycles at peak and the loads in the loop. With one, the loop's cycles
+    and one for each vector it loads, since not all come from L1; the weights' 1 / NR count a
+    quarter more, because short rows of pixels take longer to pack.
+    """
+    stored = orders.load(orders.path(core.name, mr, nr))
+    if stored is not None:
+        return float(Fraction(stored["cycles"]) / stored["products"]) + 1.25 / nr + 1 / mr
+    return 2 * LANES / core.peak_flops_per_cycle * (1 + 1 / nr + 1 / mr)

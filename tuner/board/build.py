@@ -35,7 +35,7 @@ _RUNTIME_FLAGS = (*_COMMON_FLAGS, "-w")  # warnings in TVM's sources are not our
 _OWN_FLAGS = (*_COMMON_FLAGS, "-Wall", "-Wextra")
 _LINK_FLAGS = ("-static", "-s", "-Wl,--gc-sections", "-lpthread")
 # Integer arithmetic only, and no -march=native: cycles must not depend on the host.
-_PLUGIN_FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
+_PLUGIN_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 
 
 def cache_folder() -> Path:

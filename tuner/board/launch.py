@@ -151,13 +151,9 @@ class EmulatedBoard:
             raise
 
     def _start(self, qemu: Path, port: int) -> subprocess.Popen[str]:
-        _, cpu = _QEMU[self.board.core.isa]
         # Every path is relative, every number has a fixed length: their bytes lie on the guest's
-        # stack and would shift what comes after. Besides, QEMU takes no comma in a plugin's path.
-        plugin = "./libemulator.so,params=parameters.txt"
-        if self._profiled:
-            plugin += f",profile={self.folder / _PROFILE}"  # sessions run in folders of their own
-        emulator = [str(qemu), "-cpu", cpu, "-plugin", plugin]
+        # stack and would shift what comes after.
+        emulator = [str(qemu), "-cpu", _QEMU[self.board.core.isa][1], *self._timing_options()]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
             *("--exit-with", f"{os.getpid():010d}"),
@@ -179,6 +175,11 @@ class EmulatedBoard:
                 text=True,
                 start_new_session=True,  # Ctrl-C is ours to handle: sessions end in order
             )
+
+    def _timing_options(self) -> list[str]:
+        # QEMU takes no comma in a plugin's path. Sessions run in folders of their own.
+        profile = f",profile={self.folder / _PROFILE}" if self._profiled else ""
+        return ["-plugin", f"./libemulator.so,params=parameters.txt{profile}"]
 
     def _wait_until_listening(self) -> int:
         """The port, from the server's first line."""
@@ -243,8 +244,7 @@ class EmulatedBoard:
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         if not path.exists():
-            reason = "the emulator wrote no profile"
-            raise UserError(reason, self._fix(reason))
+            raise UserError("the emulator wrote no profile", self._fix(""))
         return board_profile.read(path)
 
     def wait(self) -> int:

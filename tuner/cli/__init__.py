@@ -12,8 +12,13 @@ import click
 
 from tuner.cli.best import best_verb
 from tuner.cli.boards import boards_verb
+from tuner.cli.compare import compare_verb
 from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
+from tuner.cli.export import export_verb
+from tuner.cli.order_search import order_search_verb
+from tuner.cli.plan import plan_verb
+from tuner.cli.report import report_verb
 from tuner.cli.serve import serve_verb
 from tuner.cli.server_binary import server_binary_verb
 from tuner.cli.tune import tune_verb
@@ -54,12 +59,17 @@ def command_line() -> None:
 
 for _verb in (
     tune_verb,
+    plan_verb,
+    report_verb,
+    compare_verb,
+    export_verb,
     best_verb,
     doctor_verb,
     boards_verb,
     serve_verb,
     server_binary_verb,
     explain_verb,
+    order_search_verb,
 ):
     command_line.add_command(_verb)
 

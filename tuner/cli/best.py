@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tuner import records
-from tuner.errors import UserError
+from tuner.cli.options import require_log
 from tuner.records import Record
 
 
@@ -19,8 +19,7 @@ def best_verb(log: Path) -> None:
 
     A file of these in schedules/records is what `import schedules` builds with.
     """
-    if not log.exists():
-        raise UserError(f"there is no log {log}", "python -m tuner NETWORK --target X writes one")
+    require_log(log)
     for record in best(records.read(log)):
         click.echo(record.to_json())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +17,9 @@ from tuner.measure import TrackedBoard
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _PORTS = 65536
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smh]?)")
+_SHAPE = re.compile(r"[1-9]\d*(x[1-9]\d*)*")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def target_option(command: _Command) -> _Command:
@@ -25,6 +30,29 @@ def target_option(command: _Command) -> _Command:
         metavar="CORE|BOARD",
         help="What to tune for, e.g. cortex-a17 or rk3288; a core stands for its usual board.",
     )(command)
+
+
+def network_argument(command: _Command) -> _Command:
+    """Add the argument NETWORK and the option `--shape`; see `networks.load`."""
+    command = click.option(
+        "--shape",
+        metavar="NxCxHxW",
+        help="Shape of the input, for an ONNX file that leaves it open, such as 1x3x224x224.",
+    )(command)
+    return click.argument("network")(command)
+
+
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the extents that `--shape` names, None without it.
+
+    Raises:
+        UserError: it names none.
+    """
+    if text is None:
+        return None
+    if not _SHAPE.fullmatch(text):
+        raise UserError(f"{text!r} is no shape", "give it like 1x3x224x224")
+    return tuple(int(extent) for extent in text.split("x"))
 
 
 def address_options(command: _Command) -> _Command:
@@ -78,6 +106,25 @@ def require_whole_address(host: str | None, port: int | None) -> None:
     if (host is None) != (port is None):
         missing = "--port" if port is None else "--host"
         raise UserError(f"{missing} is missing", "give both --host and --port, or neither")
+
+
+def require_log(path: Path) -> None:
+    """Raise a `UserError` if there is no file at `path`."""
+    if not path.exists():
+        raise UserError(f"there is no log {path}", "python -m tuner NETWORK --target X writes one")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that `text` stands for: `90`, `90s`, `15m` or `1.5h`.
+
+    Raises:
+        UserError: it stands for no time, or for none that passes.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    seconds = float(match["number"]) * _UNITS_S[match["unit"]] if match else 0.0
+    if not seconds > 0:
+        raise UserError(f"{text!r} is no duration", "give seconds, or for example 15m or 1.5h")
+    return seconds
 
 
 def parse_tracker(tracker: str | None, key: str | None) -> TrackedBoard | None:

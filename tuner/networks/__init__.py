@@ -1,6 +1,9 @@
-"""Built-in networks. A module in this folder registers itself with `@network(name)`."""
+"""Built-in networks, and those in files.
+
+A module in this folder registers a built-in network with `@network(name)`.
+"""
 
 from tuner.networks.network import Network
-from tuner.networks.registry import get, names, network
+from tuner.networks.registry import get, load, names, network
 
-__all__ = ["Network", "get", "names", "network"]
+__all__ = ["Network", "get", "load", "names", "network"]

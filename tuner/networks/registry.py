@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from tuner.errors import UserError
+from tuner.networks import onnx_file
 from tuner.networks.graph import Graph
 from tuner.networks.network import Network
 
@@ -68,3 +70,20 @@ def get(name: str, seed: int = _DEFAULT_SEED) -> Network:
         seed=seed,
         reference=graph.evaluate,
     )
+
+
+def load(name: str, shape: Sequence[int] | None = None) -> Network:
+    """Return the built-in network called `name`, or the one in the ONNX file of this path.
+
+    Args:
+        shape: of the input, for a file that leaves it open.
+
+    Raises:
+        UserError: there is no such network or file, or the file cannot be used.
+    """
+    path = Path(name)
+    if name not in {*names(), *_aliases} and (path.suffix == ".onnx" or path.exists()):
+        return onnx_file.read(path, shape)
+    if shape is not None:
+        raise UserError(f"the shape of {name} is fixed", "leave --shape out")
+    return get(name)

@@ -1,4 +1,4 @@
-"""Terminal tables: the plan before, the layers and the network after."""
+"""Terminal tables of the result: the layers and the network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.table import Table
 from schedules.hardware import Core
 from tuner.measure import BoardInfo
 from tuner.network_run import NetworkRun
+from tuner.report.shares import time_by_kind
 from tuner.report.units import format_cycles, format_time
 from tuner.tune import TaskSearch
 
 _PLAIN_WIDTH = 100
 # Result -> its row in the network's table.
-_ROW_TITLES = {
+ROW_TITLES = {
     "tvm_default": "TVM's default build",
     "hand_picked": "hand-picked configs",
     "tuned": "tuned",
@@ -29,36 +30,6 @@ def make_console(stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     return console
-
-
-def print_plan(console: Console, title: str, searches: Sequence[TaskSearch]) -> None:
-    """Show what is going to be tuned."""
-    total_macs = sum(s.task.macs for s in searches)
-    table = make_table(f"Plan: {title}")
-    for column in ("first layer", "convolution"):
-        table.add_column(column)
-    for column in ("count", "MMAC", "of all", "candidates"):
-        table.add_column(column, justify="right")
-    for search in searches:
-        task = search.task
-        table.add_row(
-            task.layers[0],
-            task.workload.describe(),
-            str(task.count),
-            f"{task.macs / 1e6:.1f}",
-            f"{task.macs / total_macs:.0%}",
-            str(len(search.space)),
-        )
-    console.print(table)
-    layers = sum(s.task.count for s in searches)
-    schedules = {name for s in searches for name in s.space.schedules}
-    epilogues = {" + ".join(s.task.epilogue) or "nothing" for s in searches}
-    for line in (
-        f"{layers} convolutions, {len(searches)} distinct, {total_macs / 1e6:.1f} MMAC",
-        f"in the same kernel: {' or '.join(sorted(epilogues))}",
-        f"schedules that compete: {', '.join(sorted(schedules))}",
-    ):
-        console.print(line, highlight=False)
 
 
 def print_layers(
@@ -129,7 +100,7 @@ def print_network(
     for column in ("cycles", "time", "speedup", "error"):
         table.add_column(column, justify="right")
     slowest_s = runs["tvm_default"].cost_s
-    for name, row_title in _ROW_TITLES.items():
+    for name, row_title in ROW_TITLES.items():
         run = runs[name]
         table.add_row(
             row_title,
@@ -139,19 +110,30 @@ def print_network(
             f"{run.max_error:.1e}",
         )
     console.print(table)
-    timed = [s for s in searches if s.cost_s]
-    layers_s = sum(s.cost_s for s in timed)
-    console.print(
-        f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
-        f"{board.label}: each was "
-        "timed by itself with its weights out of cache; the network adds pooling, "
-        "softmax and the calls between them.",
-        highlight=False,
-    )
+    for line in _difference(runs["tuned"], searches, board):
+        console.print(line, highlight=False)
     console.print(
         "Error: largest deviation from the float64 network, relative to its largest output.",
         highlight=False,
     )
+
+
+def _difference(tuned: NetworkRun, searches: Sequence[TaskSearch], board: BoardInfo) -> list[str]:
+    """Explain why the network takes another time than its convolutions do one by one."""
+    timed = [s for s in searches if s.cost_s]
+    layers_s = sum(s.cost_s for s in timed)
+    lines = [
+        f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
+        f"{board.label}: each was timed by itself with its weights out of cache."
+    ]
+    if tuned.kernels:
+        by_kind = time_by_kind(tuned.kernels, tuned.cost_s)
+        parts = ", ".join(f"{name} {format_time(cost_s)}" for name, cost_s in by_kind.items())
+        lines.append(
+            f"The network as it was built, in parts timed by themselves: {parts} {board.label}. "
+            "Between them are the calls, and what was in cache for the one but not for the other."
+        )
+    return lines
 
 
 def make_table(title: str) -> Table:

@@ -12,17 +12,25 @@ struct uop {
   uint8_t cycles;
 };
 
+/* A register's time to whoever takes it as the addend of an FMA stands beside its time to all
+ * others: a source or destination that is an addend has this added to its number. */
+enum { ADDEND = REGISTER_COUNT, REGISTER_TIMES = 2 * REGISTER_COUNT };
+
+/* vldm and vstm of all registers, with base and flags, need 34. */
+enum { TIMED_REGISTERS = 36 };
+
+/* One line of the host's cache, as the replay of blocks that missed is mostly waiting for these. */
 struct timed_instruction {
   uint8_t class;
   uint8_t source_count, destination_count, uop_count;
-  int8_t accumulator, writeback;
+  uint8_t first_destination; /* in registers[]; the sources begin at 0 */
+  int8_t writeback;
   uint8_t latency, addend_latency;
   uint8_t is_load, is_store;
   uint8_t is_vector_load;
   uint8_t issues_alone; /* in-order cores: number of cycles nothing else issues; 0: no rule */
   struct uop uops[2 * MAX_UOPS];
-  uint8_t sources[MAX_REGISTERS];
-  uint8_t destinations[MAX_REGISTERS];
+  uint8_t registers[TIMED_REGISTERS];
 };
 
 /* A prefetch instruction whose address is known from the registers at the block's start. */
@@ -66,9 +74,12 @@ struct block {
 /* The registers of one load arrive one after the other while it holds its pipe: so many cycles
  * after the first one. */
 static inline int load_stagger(const struct timed_instruction *in, int destination) {
-  if (!in->is_load || in->uops[0].cycles == 1) return 0;
+  if (!destination || !in->is_load || in->uops[0].cycles == 1) return 0;
   return in->uops[0].cycles * destination / in->destination_count;
 }
+
+/* So many instructions, each in a cache line of its own; free() them. */
+struct timed_instruction *new_instructions(int count);
 
 void time_instruction(const struct instruction *decoded, struct timed_instruction *out);
 

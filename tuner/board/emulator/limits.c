@@ -38,7 +38,7 @@ static unsigned cycles_of(const struct block *block) {
 static unsigned cycles_with(const struct block *block, int (*keeps_pipes)(int class)) {
   size_t size = (size_t)block->count * sizeof *block->instructions;
   struct block changed = *block;
-  changed.instructions = malloc(size);
+  changed.instructions = new_instructions(block->count);
   memcpy(changed.instructions, block->instructions, size);
   for (int i = 0; i < block->count; i++) {
     struct timed_instruction *in = &changed.instructions[i];

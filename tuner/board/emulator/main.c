@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "counters.h"
+#include "decode_cache.h"
 #include "fetch.h"
 #include "guest_calls.h"
 #include "guest_registers.h"
@@ -28,14 +29,32 @@ static const char *profile_path;
 /* The guest thread whose region is timed.  Libraries keep threads that wake now and then. */
 static unsigned timed_vcpu;
 
+/* QEMU's functions that read it are calls into another library, and its values are few. */
+static struct {
+  qemu_plugin_meminfo_t info;
+  int is_known, is_store;
+  unsigned last_byte;
+} kinds[2];
+
+static int kind_of(qemu_plugin_meminfo_t info) {
+  for (int i = 0; i < 2; i++)
+    if (kinds[i].is_known && kinds[i].info == info) return i;
+  int is_store = qemu_plugin_mem_is_store(info);
+  kinds[is_store].info = info;
+  kinds[is_store].is_known = 1;
+  kinds[is_store].is_store = is_store;
+  kinds[is_store].last_byte = (1u << qemu_plugin_mem_size_shift(info)) - 1;
+  return is_store;
+}
+
 static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address,
                       void *instruction) {
   if (!region_active || vcpu != timed_vcpu) return;
   counters.l1d_accesses++;
-  int index = (int)(intptr_t)instruction, is_store = qemu_plugin_mem_is_store(info);
+  int index = (int)(intptr_t)instruction, kind = kind_of(info), is_store = kinds[kind].is_store;
   memory_access(address, index, is_store);
   if (address % sizeof(uint64_t) == 0) return;
-  uint64_t last = address + (1u << qemu_plugin_mem_size_shift(info)) - 1;
+  uint64_t last = address + kinds[kind].last_byte;
   if (address / LINE_BYTES == last / LINE_BYTES) return;
   memory_delay_access(index, parameters.split_cycles);
   memory_access(last, index, is_store);
@@ -76,25 +95,48 @@ static void keep_prefetch(struct block *block, int index, struct address address
       (struct software_prefetch){.instruction = index, .address = address};
 }
 
-static void translate_instruction(struct block *block, int index, struct qemu_plugin_insn *insn,
-                                  struct tracked_registers *registers) {
-  struct instruction decoded;
+/* QEMU calls back for loads and stores only, so a prefetch's address must be worked out. */
+static void find_prefetches(struct block *block, const struct qemu_plugin_tb *tb) {
+  struct tracked_registers registers;
+  addresses_begin(&registers);
+  for (int i = 0; i < block->count; i++) {
+    struct instruction decoded;
+    char *text = qemu_plugin_insn_disas(qemu_plugin_tb_get_insn(tb, (size_t)i));
+    if (!text) continue;
+    decode(isa, text, &decoded);
+    if (decoded.class == CLASS_PREFETCH)
+      keep_prefetch(block, i, addresses_operand(isa, &registers, text));
+    addresses_step(isa, &registers, text, &decoded);
+    free(text);
+  }
+}
+
+static void disassemble(struct block *block, const struct qemu_plugin_insn *insn,
+                        struct instruction *decoded) {
   char *text = qemu_plugin_insn_disas(insn);
-  if (!decode(isa, text ? text : "", &decoded)) {
+  if (decode(isa, text ? text : "", decoded)) {
+    decode_cache_keep(qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn), decoded);
+  } else {
     block->undecoded++;
     report_undecoded(text ? text : "?");
   }
-  if (decoded.class == CLASS_PREFETCH)
-    keep_prefetch(block, index, addresses_operand(isa, registers, text));
-  if (text) addresses_step(isa, registers, text, &decoded);
   if (profile_path) append_text(block, text ? text : "?");
   free(text);
+}
+
+static void translate_instruction(struct block *block, int index, struct qemu_plugin_insn *insn,
+                                  int *has_prefetch) {
+  struct instruction decoded;
+  size_t size = qemu_plugin_insn_size(insn);
+  if (profile_path || !decode_cache_find(isa, qemu_plugin_insn_data(insn), size, &decoded))
+    disassemble(block, insn, &decoded);
+  *has_prefetch |= decoded.class == CLASS_PREFETCH;
   time_instruction(&decoded, &block->instructions[index]);
   if (accesses_memory(&decoded))
     qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS,
                                      QEMU_PLUGIN_MEM_RW, (void *)(intptr_t)index);
   if (index + 1 == block->count) {
-    block->end = qemu_plugin_insn_vaddr(insn) + qemu_plugin_insn_size(insn);
+    block->end = qemu_plugin_insn_vaddr(insn) + size;
     block->has_branch = decoded.is_branch;
     block->is_conditional = decoded.is_conditional;
   }
@@ -102,14 +144,14 @@ static void translate_instruction(struct block *block, int index, struct qemu_pl
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   (void)id;
+  int has_prefetch = 0;
   struct block *block = calloc(1, sizeof *block);
   block->address = qemu_plugin_tb_vaddr(tb);
   block->count = (int)qemu_plugin_tb_n_insns(tb);
-  block->instructions = calloc((size_t)block->count, sizeof *block->instructions);
-  struct tracked_registers registers;
-  addresses_begin(&registers);
+  block->instructions = new_instructions(block->count);
   for (int i = 0; i < block->count; i++)
-    translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i), &registers);
+    translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i), &has_prefetch);
+  if (has_prefetch) find_prefetches(block, tb);
   if (profile_path) report_keep_block(block);
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
 }

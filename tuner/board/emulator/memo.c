@@ -7,9 +7,6 @@
 
 enum { MAX_STATES = 1 << 14, HASH_SLOTS = 4 * MAX_STATES };
 
-/* After a miss, states rarely repeat for a while: packing them costs more than it saves. */
-enum { BLOCKS_WITHOUT_MEMO_AFTER_MISS = 4 };
-
 static const struct pipeline *pipeline;
 static int enabled;
 static uint8_t (*states)[MAX_PACKED]; /* number 0 means "not numbered" */
@@ -17,7 +14,6 @@ static size_t *lengths;
 static uint32_t *hash_table;
 static uint32_t state_count, generation = 1;
 static uint32_t current_state; /* 0: the pipeline's own state is the valid one */
-static int cooldown;
 
 void memo_create(const struct pipeline *used_pipeline, int use_memo) {
   pipeline = used_pipeline;
@@ -81,9 +77,7 @@ static struct memo_entry *entry_of(struct block *block, uint32_t state, uint32_t
 }
 
 void memo_run(struct block *block, int taken, int penalty) {
-  if (!enabled || memory_event_count || cooldown) {
-    if (memory_event_count) cooldown = BLOCKS_WITHOUT_MEMO_AFTER_MISS;
-    else if (cooldown) cooldown--;
+  if (!enabled || memory_event_count) {
     memo_sync();
     run_in_full(block, taken, penalty);
     return;

@@ -67,6 +67,11 @@ int memory_fetch_delay(int *event);
 /* Consumes the events of an instruction that issues at this time. */
 struct memory_delay memory_resolve(int *event, int instruction, int64_t issue);
 
+/* Whether there is anything to consume. */
+static inline int memory_has_event(int event, int instruction) {
+  return event < memory_event_count && memory_events[event].instruction <= instruction;
+}
+
 void memory_add_fetch_delay(int cycles);
 
 /* The common case, an access to the most recently used line of its set, is decided here. */

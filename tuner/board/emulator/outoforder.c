@@ -14,8 +14,7 @@ enum { BUSY_CYCLES = 64 };
 
 struct outoforder {
   int64_t clock; /* of the current dispatch group */
-  int64_t ready[REGISTER_COUNT];
-  int64_t addend_ready[REGISTER_COUNT];
+  int64_t ready[REGISTER_TIMES];
   int dispatched, dispatched_uops;      /* in this cycle */
   int64_t retire[MAX_ROB];              /* ring: when each of the last instructions retires */
   int64_t last_retire;
@@ -77,11 +76,8 @@ static void dispatch(const struct timed_instruction *in) {
 
 static int64_t operands_ready(const struct timed_instruction *in) {
   int64_t t = core->clock + 1;
-  for (int i = 0; i < in->source_count; i++) {
-    int is_addend = in->accumulator >= 0 && i >= in->accumulator;
-    const int64_t *ready = is_addend ? core->addend_ready : core->ready;
-    if (ready[in->sources[i]] > t) t = ready[in->sources[i]];
-  }
+  for (int i = 0; i < in->source_count; i++)
+    if (core->ready[in->registers[i]] > t) t = core->ready[in->registers[i]];
   return t;
 }
 
@@ -140,17 +136,19 @@ static void run(const struct block *block) {
     }
     int64_t ready = issue + in->latency, addend_ready = issue + in->addend_latency;
     int64_t completes = in->is_store ? issue + 1 : ready;
-    struct memory_delay delay = memory_resolve(&event, i, issue);
+    struct memory_delay delay = {0, 0};
+    if (memory_has_event(event, i)) delay = memory_resolve(&event, i, issue);
     if (delay.data_arrives + in->latency - 1 > ready)
       ready = addend_ready = completes = delay.data_arrives + in->latency - 1;
     if (delay.store_accepted > completes) completes = delay.store_accepted;
+    const uint8_t *destinations = in->registers + in->first_destination;
     for (int d = 0; d < in->destination_count; d++) {
       int64_t later = load_stagger(in, d);
-      core->ready[in->destinations[d]] = ready + later;
-      core->addend_ready[in->destinations[d]] = addend_ready + later;
+      core->ready[destinations[d]] = ready + later;
+      core->ready[ADDEND + destinations[d]] = addend_ready + later;
     }
     if (in->writeback >= 0)
-      core->ready[in->writeback] = core->addend_ready[in->writeback] = issue + 1;
+      core->ready[in->writeback] = core->ready[ADDEND + in->writeback] = issue + 1;
     retire(completes);
     core->branch_resolved = completes;
   }
@@ -177,10 +175,8 @@ static size_t pack(uint8_t *out) {
   int overflow = 0;
   int64_t clock = core->clock;
   move_busy_base(clock);
-  for (int i = 0; i < REGISTER_COUNT; i++) {
+  for (int i = 0; i < REGISTER_TIMES; i++)
     out[n++] = pack_time(core->ready[i], clock, &overflow);
-    out[n++] = pack_time(core->addend_ready[i], clock, &overflow);
-  }
   /* Rings are written oldest first, so that their position does not tell states apart. */
   for (int i = 0; i < parameters.rob; i++) {
     unsigned at = (core->rob_next + (unsigned)i) % (unsigned)parameters.rob;
@@ -205,10 +201,7 @@ static size_t pack(uint8_t *out) {
 static void unpack(const uint8_t *in) {
   size_t n = 0;
   int64_t clock = core->clock;
-  for (int i = 0; i < REGISTER_COUNT; i++) {
-    core->ready[i] = clock + in[n++];
-    core->addend_ready[i] = clock + in[n++];
-  }
+  for (int i = 0; i < REGISTER_TIMES; i++) core->ready[i] = clock + in[n++];
   for (int i = 0; i < parameters.rob; i++) core->retire[i] = clock + in[n++];
   core->rob_next = 0;
   for (int queue = 0; queue < MAX_QUEUES; queue++) {

@@ -16,7 +16,7 @@ int static_limits(int is_a64, const char *lines, struct limits *limits) {
   struct block block;
   memset(&block, 0, sizeof block);
   block.has_branch = 1;
-  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
+  block.instructions = new_instructions(count_lines(lines));
   char *copy = strdup(lines), *rest = copy;
   for (char *line; (line = strsep(&rest, "\n"));) {
     struct instruction decoded;

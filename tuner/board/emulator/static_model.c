@@ -11,13 +11,19 @@ enum { MAX_ITERATIONS = 256, MAX_LINE = 256 };
 static const struct pipeline *pipeline;
 static void *core;
 
-int static_load(const char *parameter_path) {
-  if (!read_parameters(parameter_path)) return 0;
+void static_select(const struct parameters *board) {
+  parameters = *board;
   pipeline = parameters.out_of_order ? &outoforder_pipeline : &inorder_pipeline;
   free(core);
   core = pipeline->create();
   pipeline->select(core);
-  return 1;
+}
+
+struct parameters *static_load(const char *parameter_path) {
+  if (!read_parameters(parameter_path)) return NULL;
+  struct parameters *board = malloc(sizeof *board);
+  *board = parameters;
+  return board;
 }
 
 static int count_lines(const char *text) {
@@ -26,8 +32,7 @@ static int count_lines(const char *text) {
   return count + 1;
 }
 
-static void decode_lines(enum isa isa, const char *text, struct block *block,
-                         struct static_result *result) {
+static void decode_lines(enum isa isa, const char *text, struct block *block) {
   while (*text) {
     char line[MAX_LINE] = "";
     struct instruction decoded;
@@ -35,10 +40,9 @@ static void decode_lines(enum isa isa, const char *text, struct block *block,
     memcpy(line, text, length < MAX_LINE ? length : MAX_LINE - 1);
     text += length + (text[length] == '\n');
     if (!line[strspn(line, " \t")]) continue;
-    result->undecoded += !decode(isa, line, &decoded);
+    block->undecoded += !decode(isa, line, &decoded);
     time_instruction(&decoded, &block->instructions[block->count++]);
   }
-  result->instructions = block->count;
 }
 
 /* Runs the loop until the pipeline is in a state it was in before. */
@@ -64,13 +68,44 @@ static void run_until_settled(const struct block *block, struct static_result *r
   result->cycles = clocks[MAX_ITERATIONS - 1] - clocks[MAX_ITERATIONS / 2 - 1];
 }
 
+struct block *static_prepare(int is_a64, const char *lines) {
+  struct block *block = calloc(1, sizeof *block);
+  block->instructions = new_instructions(count_lines(lines));
+  decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, block);
+  return block;
+}
+
+void static_release(struct block *block) {
+  free(block->instructions);
+  free(block);
+}
+
+void static_time(const struct block *block, const int32_t *order, struct static_result *result) {
+  struct block ordered = *block;
+  ordered.instructions = new_instructions(block->count);
+  for (int i = 0; i < block->count; i++) ordered.instructions[i] = block->instructions[order[i]];
+  *result = (struct static_result){.instructions = block->count, .undecoded = block->undecoded};
+  run_until_settled(&ordered, result);
+  free(ordered.instructions);
+}
+
 int static_loop(int is_a64, const char *lines, struct static_result *result) {
-  memset(result, 0, sizeof *result);
-  struct block block;
-  memset(&block, 0, sizeof block);
-  block.instructions = calloc((size_t)count_lines(lines), sizeof *block.instructions);
-  decode_lines(is_a64 ? ISA_A64 : ISA_A32, lines, &block, result);
-  if (block.count) run_until_settled(&block, result);
-  free(block.instructions);
-  return block.count > 0;
+  struct block *block = static_prepare(is_a64, lines);
+  *result = (struct static_result){.instructions = block->count, .undecoded = block->undecoded};
+  if (block->count) run_until_settled(block, result);
+  static_release(block);
+  return result->instructions > 0;
+}
+
+int static_operands(int is_a64, const char *line, struct static_operands *out) {
+  struct instruction decoded;
+  int known = decode(is_a64 ? ISA_A64 : ISA_A32, line, &decoded);
+  memset(out, 0, sizeof *out);
+  out->source_count = decoded.source_count;
+  memcpy(out->sources, decoded.sources, decoded.source_count);
+  out->destination_count = decoded.destination_count;
+  memcpy(out->destinations, decoded.destinations, decoded.destination_count);
+  if (decoded.writeback >= 0)
+    out->destinations[out->destination_count++] = (uint8_t)decoded.writeback;
+  return known;
 }

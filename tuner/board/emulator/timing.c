@@ -1,4 +1,5 @@
 /* Binds a decoded instruction to the figures of the modelled core. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "block.h"
@@ -17,13 +18,29 @@ static void append_uops(const struct class_timing *timing, int bytes,
   }
 }
 
+struct timed_instruction *new_instructions(int count) {
+  size_t size = (size_t)count * sizeof(struct timed_instruction);
+  struct timed_instruction *all = aligned_alloc(sizeof *all, size);
+  memset(all, 0, size);
+  return all;
+}
+
+static void keep_registers(const struct instruction *decoded, struct timed_instruction *out) {
+  int count = 0;
+  for (int i = 0; i < decoded->source_count && count < TIMED_REGISTERS; i++) {
+    int is_addend = decoded->accumulator >= 0 && i >= decoded->accumulator;
+    out->registers[count++] = (uint8_t)(decoded->sources[i] + (is_addend ? ADDEND : 0));
+  }
+  out->source_count = out->first_destination = (uint8_t)count;
+  for (int i = 0; i < decoded->destination_count && count < TIMED_REGISTERS; i++)
+    out->registers[count++] = decoded->destinations[i];
+  out->destination_count = (uint8_t)(count - out->source_count);
+}
+
 void time_instruction(const struct instruction *decoded, struct timed_instruction *out) {
   const struct class_timing *timing = &parameters.classes[decoded->class][decoded->quad];
   memset(out, 0, sizeof *out);
   out->class = decoded->class;
-  out->source_count = decoded->source_count;
-  out->destination_count = decoded->destination_count;
-  out->accumulator = decoded->accumulator;
   out->writeback = decoded->writeback;
   out->is_load = decoded->class == CLASS_LOAD || decoded->class == CLASS_VLOAD;
   out->is_store = decoded->is_store;
@@ -31,8 +48,7 @@ void time_instruction(const struct instruction *decoded, struct timed_instructio
   out->addend_latency = out->latency;
   if (decoded->class == CLASS_FMA && parameters.fma_addend_latency < timing->latency)
     out->addend_latency = (uint8_t)parameters.fma_addend_latency;
-  memcpy(out->sources, decoded->sources, sizeof out->sources);
-  memcpy(out->destinations, decoded->destinations, sizeof out->destinations);
+  keep_registers(decoded, out);
   append_uops(timing, decoded->bytes, out);
   if (decoded->writeback >= 0) append_uops(&parameters.writeback, 0, out);
   out->is_vector_load = decoded->class == CLASS_VLOAD || decoded->class == CLASS_VLOAD_LANE;

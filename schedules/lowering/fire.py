@@ -1,0 +1,157 @@
+"""A fire module becomes one function: the squeeze and both convolutions that expand its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tvm
+from tvm import relax, tirx
+from tvm.ir import GenericConst
+
+from ..conv2d.fire import FireNest, FireWorkload
+from ..conv2d.packed import PackedConv2d
+from ..conv2d.padding import padded_plane
+from ..conv2d.winograd import Conv2dWinograd
+from ..hardware import Core
+from ..registry import get
+from ..selection import choose_fire
+from .convolution import Convolution, Fused, NotAConvolution, Slot
+from .emit import Emitter
+from .epilogue import NotElementwise
+from .schedule_pass import emit
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the calls that become one.
+
+    Attributes:
+        func: what is called, with variables of its own.
+        arguments: of the call.
+        conv: `func` taken apart.
+    """
+
+    func: tirx.PrimFunc
+    arguments: list
+    conv: Convolution
+
+    @classmethod
+    def of(cls, func: tirx.PrimFunc, arguments: list) -> Part | None:
+        """None where `func` is no convolution of ours."""
+        # Equal convolutions are one function after fusion.
+        func = tvm.ir.load_json(tvm.ir.save_json(func))
+        try:
+            return cls(func, arguments, Convolution(func))
+        except (NotAConvolution, NotElementwise):
+            return None
+
+    @property
+    def data(self) -> relax.Expr:
+        """The argument that the convolution reads."""
+        return self._argument(self.conv.data_param)
+
+    @property
+    def weight(self) -> relax.Expr:
+        """The argument that holds the packed weights."""
+        return self._argument(self.conv.weight_param)
+
+    def _argument(self, wanted: tirx.Var) -> relax.Expr:
+        pairs = zip(self.func.params, self.arguments, strict=False)  # the output has no argument
+        return next(argument for param, argument in pairs if param.same_as(wanted))
+
+
+def merge(
+    squeeze: Part, expands: Sequence[Part], output: tirx.Var, core: Core
+) -> tuple[tirx.PrimFunc, list] | None:
+    """A function that computes a whole fire module into `output`, and its arguments.
+
+    Args:
+        squeeze: computes what `expands` read, and what nothing else reads.
+        expands: compute the parts of the concatenation, in order.
+
+    Returns:
+        None for a module that the schedule does not serve.
+    """
+    one, three = sorted(expands, key=lambda part: not part.conv.workload.is_pointwise)
+    workload = FireWorkload(*(part.conv.workload for part in (squeeze, one, three)))
+    if not (_repackable(squeeze) and _repackable(one) and _reads_planes(three)):
+        return None
+    config = choose_fire(workload, core)
+    if config is None:
+        return None
+    emitter = Emitter()
+    planes = workload.squeeze.n * workload.squeeze.co
+    height, width = padded_plane(workload.expand3x3)
+    squeezed = emitter.alloc("squeezed", planes * height * width)
+    call = _Call(emitter)
+    first_of_three = one.conv.workload.co if expands[0] is one else 0
+    first_of_one = 0 if expands[0] is one else three.conv.workload.co
+    nest = FireNest(
+        squeeze=call.add(squeeze, Slot(squeezed, 0), mr=int(config["mr_squeeze"])),
+        expand1x1=call.add(
+            one, Slot(output, first_of_one), source=squeezed, mr=int(config["mr_expand"])
+        ),
+        expand3x3=call.add(three, Slot(output, first_of_three), source=squeezed),
+        squeezed=squeezed,
+        core=core,
+        config=config,
+    )
+    nest.emit()
+    emit(nest.expand3x3, core)
+    for conv in (nest.expand1x1, nest.expand3x3):
+        for text in conv.imports:
+            nest.squeeze.import_llvm(text)
+    func = tirx.PrimFunc([*call.params, output], nest.squeeze.body())
+    return func, call.arguments
+
+
+class _Call:
+    """Parameters and arguments of the merged function."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
+        self.params: list[tirx.Var] = []
+        self.arguments: list[relax.Expr] = []
+
+    def add(
+        self, part: Part, slot: Slot, source: tirx.Var | None = None, mr: int | None = None
+    ) -> Convolution:
+        """The convolution of `part`, which becomes a part of the function.
+
+        Args:
+            slot: where it writes.
+            source: what it reads instead of its argument.
+            mr: channels a tile of its weights, which are packed again; None: as they are.
+        """
+        weight = None
+        for param, argument in zip(part.func.params, part.arguments, strict=False):
+            if param.same_as(part.conv.data_param) and source is not None:
+                continue
+            if param.same_as(part.conv.weight_param) and mr is not None:
+                repacked = _repacked(part, mr)
+                param = weight = tirx.decl_buffer(repacked.shape, "float32", "weight")
+                argument = relax.const(repacked)
+            self.params.append(param)
+            self.arguments.append(argument)
+        return Convolution(part.func, slot, Fused(self._emitter, source, weight))
+
+
+def _repackable(part: Part) -> bool:
+    """Whether the weights are constants, packed as tiles of channels."""
+    packed = isinstance(get(part.conv.schedule_name), PackedConv2d)
+    return packed and isinstance(part.weight, GenericConst)
+
+
+def _repacked(part: Part, mr: int) -> np.ndarray:
+    """The weights in tiles of `mr` channels."""
+    schedule, workload = get(part.conv.schedule_name), part.conv.workload
+    assert isinstance(schedule, PackedConv2d) and isinstance(part.weight, GenericConst)
+    weight = schedule.unpack(part.weight.value.numpy(), workload)
+    return schedule.pack(weight, workload, {**part.conv.config, "mr": mr})
+
+
+def _reads_planes(part: Part) -> bool:
+    """Whether the schedule reads planes that have their border already."""
+    return isinstance(get(part.conv.schedule_name), PackedConv2d | Conv2dWinograd)

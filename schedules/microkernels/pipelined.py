@@ -1,0 +1,214 @@
+"""Micro-kernels whose loop is software-pipelined: what all instruction sets have in common."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from ..hardware import Core
+from ..lowering.emit import LANES
+from . import orders
+from .body import PRODUCT, Layout, Line, Operand, interleave, last_steps, last_used
+from .inline_asm import InlineAsmKernel
+
+FORMS = ("q", "dx", "xx")
+"""How 128 bits come into a vector register: q, by vector loads alone; dx, by a 64-bit vector load
+and an integer load that is moved into the other half; xx, by two integer loads and two moves."""
+
+Loading = tuple[list[str], list[str]]
+"""The loads of an operand, and the moves into place of what they put into integer registers."""
+
+
+def load_form(core: Core) -> str:
+    """The form that suits `core`.
+
+    Where a 128-bit load issues alone and nothing else could hide it, halves are faster.  Moving
+    both halves needs two moves in one cycle, which no measurement has shown: a table may say so.
+    """
+    if core.pipeline == "out-of-order" or core.figures["lone_load_bytes"].value < 16:
+        return "q"
+    return "xx" if core.figures["kernel_moves_per_cycle"].value > 1 else "dx"
+
+
+class PipelinedKernel(InlineAsmKernel):
+    """The operands of step 0 are loaded before the loop; each step loads those of the next one.
+
+    The last steps are written out behind the loop and load nothing that does not exist: nothing
+    behind the operands is read.
+    """
+
+    layouts: ClassVar[dict[tuple[int, int], Layout]]
+    weights_a_load: ClassVar[int]  # weights that one load unit of `Layout.weights` holds
+    skip_loop: ClassVar[tuple[str, ...]]  # jumps to 2: if {steps} is 0
+    loop_end: ClassVar[tuple[str, ...]]
+
+    def __init__(self, core: Core, mr: int, nr: int) -> None:
+        super().__init__(core, mr, nr)
+        self.form = load_form(core)
+        self.layout = self.layouts[mr, nr]
+        self._loads = self._moves = 0  # so far, of the turn that is written
+        self._order = orders.order(core.name, mr, nr, self.body())
+
+    @abstractmethod
+    def product(self, i: int, j: int, weights: int, pixels: int) -> str:
+        """Row `i`, pixels 4j to 4j + 3; from the registers that hold them."""
+
+    @abstractmethod
+    def first_weights(self, register: int, offset: int) -> list[str]:
+        """Loads weights before the loop, from byte `offset`."""
+
+    @abstractmethod
+    def first_pixels(self, register: int, offset: int) -> list[str]: ...
+
+    @abstractmethod
+    def load_weights(self, register: int, offset: int) -> Loading:
+        """The same within the loop, in the core's load form."""
+
+    @abstractmethod
+    def load_pixels(self, register: int, offset: int) -> Loading: ...
+
+    @abstractmethod
+    def add(self, pointer: str, operand: str) -> str: ...
+
+    def symbol(self, k: int) -> str:
+        return f"{self.name}_end{self._end(k)}"
+
+    @property
+    def name(self) -> str:
+        """Core and tile, for symbols and files."""
+        return f"sgemm_{self.core.name.replace('-', '_')}_{self.mr}x{self.nr}"
+
+    def steps(self, k: int) -> int:
+        """Turns of the loop; what is left of K, one turn at most, is written out."""
+        return (k - 1) // self.layout.unroll
+
+    def _end(self, k: int) -> int:
+        return k - self.layout.unroll * self.steps(k)
+
+    def advance(self, row_bytes: int) -> int:
+        return row_bytes
+
+    @property
+    def _quads(self) -> int:
+        return self.nr // LANES
+
+    @property
+    def _weight_loads(self) -> int:
+        return self.mr // self.weights_a_load
+
+    def _weights(self, step: int, unit: int) -> int:
+        return (step * self._weight_loads + unit) % self.layout.weights
+
+    def _pixels(self, step: int, quad: int) -> int:
+        return (step * self._quads + quad) % self.layout.pixels
+
+    def _products(self, step: int) -> list[str]:
+        return [
+            self.product(i, j, self._weights(step, i // self.weights_a_load), self._pixels(step, j))
+            for j in range(self._quads)
+            for i in range(self.mr)
+        ]
+
+    def _operands(self, step: int) -> list[Operand]:
+        """What is loaded during `step`, for the next one."""
+        units, quads = self._weight_loads, self._quads
+        found = []
+        for unit in range(units):
+            old_step, old = divmod((step + 1) * units + unit - self.layout.weights, units)
+            last_use = (quads - 1) * self.mr + (old + 1) * self.weights_a_load
+            first = unit * self.weights_a_load
+            load = partial(self.load_weights, self._weights(step + 1, unit))
+            offsets = 4 * (step * self.mr + first), 4 * first
+            found.append(self._operand(load, offsets, last_use if old_step == step else 0, first))
+        for quad in range(quads):
+            old_step, old = divmod((step + 1) * quads + quad - self.layout.pixels, quads)
+            free_after = (old + 1) * self.mr if old_step == step else 0
+            load = partial(self.load_pixels, self._pixels(step + 1, quad))
+            found.append(self._operand(load, (16 * quad, 16 * quad), free_after, quad * self.mr))
+        return found
+
+    def _operand(
+        self,
+        load: Callable[[int], Loading],
+        offsets: tuple[int, int],
+        free_after: int,
+        first_use: int,
+    ) -> Operand:
+        """`offsets`: within the loop and before it, where the same scratch registers are used."""
+        before = self._loads, self._moves
+        first_loads, _ = load(offsets[1])
+        self._loads, self._moves = before
+        loads, moves = load(offsets[0])
+        return Operand(loads, moves, first_loads, free_after, first_use)
+
+    def _advances(self, step: int) -> list[str]:
+        advances = [self.add("{pixels}", "{advance}")]
+        if step == self.layout.unroll - 1:
+            advances.append(self.add("{weights}", f"#{4 * self.mr * self.layout.unroll}"))
+        return advances
+
+    def body(self) -> tuple[Line, ...]:
+        """One turn of the loop in its plain order; deterministic."""
+        steps = range(self.layout.unroll)
+        return interleave(
+            [self._products(step) for step in steps],
+            self._turn_operands(),
+            self._advances,
+            self.loop_end,
+            self.layout.late,
+        )
+
+    def _turn_operands(self) -> list[list[Operand]]:
+        self._loads = self._moves = 0
+        return [self._operands(step) for step in range(self.layout.unroll)]
+
+    def in_order(self, order: Sequence[int] | None) -> PipelinedKernel:
+        """The same kernel with its loop in another order of the lines of `body`; None: as there.
+
+        Not checked for legality.
+        """
+        other = copy.copy(self)
+        other._order = None if order is None else list(order)
+        return other
+
+    def turn(self) -> tuple[Line, ...]:
+        """One turn of the loop: in the stored order, if there is one for this core and tile."""
+        body = self.body()
+        return body if self._order is None else tuple(body[index] for index in self._order)
+
+    def _first_operands(self) -> list[str]:
+        """Loads the operands of step 0, but for the moves that are the loop's."""
+        late = last_used(self._turn_operands()[-1], self.layout.late)
+        lines = []
+        for unit in range(self._weight_loads):
+            offset = 4 * unit * self.weights_a_load
+            lines += self.first_weights(self._weights(0, unit), offset)
+        for quad in range(self._quads):
+            lines += self.first_pixels(self._pixels(0, quad), 16 * quad)
+        return [
+            *lines,
+            *(text for operand in late for text in operand.first_loads),
+            self.add("{weights}", f"#{4 * self.mr}"),
+            self.add("{pixels}", "{advance}"),
+        ]
+
+    def loop(self) -> list[str]:
+        """The assembly of one turn, the branch last."""
+        return [line.text for line in self.turn()]
+
+    def lines(self, k: int) -> list[str]:
+        return [
+            *self._first_operands(),
+            *self.skip_loop,
+            "1:",
+            *self.loop(),
+            "2:",
+            *last_steps(self.turn(), self._end(k)),
+        ]
+
+    def products_a_turn(self) -> int:
+        """4-lane multiply-accumulates of one turn of the loop."""
+        return sum(line.kind == PRODUCT for line in self.body())

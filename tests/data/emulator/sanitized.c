@@ -1,0 +1,49 @@
+/* The decoder and the core models on every line of stdin and on its beginnings, for sanitizers.
+ *
+ *   sanitized PARAMETERS 0|1 < disassembly      (1: A64) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addresses.h"
+#include "decode.h"
+#include "decode_cache.h"
+#include "static_model.h"
+
+enum { MAX_TEXT = 256, LOOP_LINES = 24 };
+
+/* A copy that ends where the text ends: one byte further is an error. */
+static void decode_copy(enum isa isa, const char *text, size_t length) {
+  char *copy = malloc(length + 1);
+  struct instruction decoded, found;
+  struct tracked_registers registers;
+  memcpy(copy, text, length);
+  copy[length] = 0;
+  decode(isa, copy, &decoded);
+  addresses_begin(&registers);
+  addresses_operand(isa, &registers, copy);
+  addresses_step(isa, &registers, copy, &decoded);
+  if (length >= 4) {
+    decode_cache_keep(copy, 4, &decoded);
+    decode_cache_find(isa, copy, 4, &found);
+  }
+  free(copy);
+}
+
+int main(int count, char **arguments) {
+  if (count != 3 || !static_load(arguments[1])) return 2;
+  int is_a64 = atoi(arguments[2]), lines = 0;
+  char text[MAX_TEXT], loop[LOOP_LINES * MAX_TEXT] = "";
+  struct static_result result;
+  while (fgets(text, sizeof text, stdin)) {
+    text[strcspn(text, "\n")] = 0;
+    for (size_t length = 0; length <= strlen(text); length++)
+      decode_copy(is_a64 ? ISA_A64 : ISA_A32, text, length);
+    strcat(strcat(loop, text), "\n");
+    if (++lines % LOOP_LINES) continue;
+    static_loop(is_a64, loop, &result);
+    loop[0] = 0;
+  }
+  printf("%d\n", lines);
+  return 0;
+}

@@ -1,0 +1,52 @@
+"""`python -m tuner export`: a tuned network as a folder to deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tuner import export, networks
+from tuner.cli.options import (
+    network_argument,
+    parse_shape,
+    require_log,
+    resolve_board,
+    target_option,
+)
+
+
+@click.command("export")
+@network_argument
+@target_option
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder to write.",
+)
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Build with the fastest configs of this log.  [default: the records that ship with this]",
+)
+def export_verb(
+    network: str, shape: str | None, target: str, output: Path, log: Path | None
+) -> None:
+    """Write NETWORK, compiled for a board, with a program that runs it and needs only TVM."""
+    board = resolve_board(target)
+    found = networks.load(network, parse_shape(shape))
+    if log is None:
+        choice = export.shipped(found, board)
+    else:
+        require_log(log)
+        choice = export.from_log(log, found.name, board)
+    manifest = export.write(output, found, board, choice)
+    size_mb = (output / manifest["library"]).stat().st_size / 1e6
+    click.echo(
+        f"{output}: {found.title} for {board.name}, {size_mb:.1f} MB, configs of {choice.origin}"
+    )
+    click.echo("Run it on a board that runs a TVM RPC server:")
+    click.echo(f"  python {output / 'run.py'} --host BOARD --port 9090 --check")
