@@ -139,7 +139,9 @@ def attribute(lowered: tvm.IRModule, layers: Layers) -> list[tuple[str, tuple[st
 def _take(waiting: list[Layer], kernel: str, inputs: frozenset[str]) -> Layer | None:
     """Remove and return the layer without weights that `kernel` computes from `inputs`."""
     for layer in waiting:
-        if layer.inputs == inputs and layer.operator.rpartition(".")[2] in kernel:
+        # A kernel in front may have computed more than the layers that this one reads.
+        reads = layer.inputs == inputs or (layer.inputs and layer.inputs <= inputs)
+        if reads and layer.operator.rpartition(".")[2] in kernel:
             waiting.remove(layer)
             return layer
     return None
