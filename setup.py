@@ -22,7 +22,7 @@ setup(
         ],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
         "tuner.report": ["*.css"],
-        "benchmarks": ["*.csv", "*.c"],
+        "benchmarks": ["*.csv", "*.c", "board/*.cc"],
     },
     install_requires=[
         "apache-tvm==0.27.0.post1",

@@ -7,10 +7,14 @@ import sys
 import click
 
 from benchmarks.fidelity import fidelity_verb
+from benchmarks.imagenet import imagenet_verb
+from benchmarks.layers import layers_verb
 from benchmarks.micro import micro_verb
 from benchmarks.neighbours import neighbours_verb
+from benchmarks.peers.verb import peers_verb
 from benchmarks.speed import speed_verb
 from benchmarks.summary import summary_verb
+from benchmarks.threads import threads_verb
 from tuner.errors import UserError
 
 _EXIT_BAD_INPUT = 2
@@ -22,7 +26,17 @@ def command_line() -> None:
     """Measure again what the documentation claims."""
 
 
-for _verb in (fidelity_verb, micro_verb, neighbours_verb, speed_verb, summary_verb):
+for _verb in (
+    layers_verb,
+    peers_verb,
+    threads_verb,
+    imagenet_verb,
+    micro_verb,
+    neighbours_verb,
+    speed_verb,
+    fidelity_verb,
+    summary_verb,
+):
     command_line.add_command(_verb)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
+import bench_command
 import pytest
 
-from benchmarks import __main__ as command
 from benchmarks import fidelity
 from benchmarks.peers import cpu_identity, ncnn_run, networks
 from benchmarks.peers.ncnn_run import Inference
@@ -51,18 +50,6 @@ def test_a_board_names_its_own_processor(name, tmp_path):
     assert l2 == f"{board.l2_bytes // 1024}K"
 
 
-def _run(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["benchmarks", *arguments])
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 @pytest.fixture
 def ten_percent_slow(monkeypatch, tmp_path):
     """Runs that take ten per cent longer than published."""
@@ -76,7 +63,7 @@ def ten_percent_slow(monkeypatch, tmp_path):
 
 
 def test_json_has_the_errors(capsys, ten_percent_slow):
-    code, out, _ = _run(capsys, "fidelity", "--json", "--board", "cortex-a17")
+    code, out, _ = bench_command.run(capsys, "fidelity", "--json", "--board", "cortex-a17")
     assert code == 0
     rows = json.loads(out)["rows"]
     assert [row["network"] for row in rows] == ["squeezenet1.1", "mobilenet1.0", "resnet18"]
@@ -87,13 +74,13 @@ def test_json_has_the_errors(capsys, ten_percent_slow):
 
 
 def test_the_table_names_the_model(capsys, ten_percent_slow):
-    code, out, _ = _run(capsys, "fidelity")
+    code, out, _ = bench_command.run(capsys, "fidelity")
     assert code == 0
     assert "(emulated, timing model v" in out
     assert "fit: median 10.0%, largest 10.0%" in out
 
 
 def test_a_board_without_published_figures_is_refused(capsys):
-    code, _, err = _run(capsys, "fidelity", "--board", "rk3388")
+    code, _, err = bench_command.run(capsys, "fidelity", "--board", "rk3388")
     assert code == 2
     assert err.count("\n") == 1 and "rk3288" in err

@@ -31,7 +31,7 @@ def _run(monkeypatch, tmp_path, *errors):
 
     monkeypatch.setattr(network_run, "session", session)
     monkeypatch.setattr("tuner.measure.runner.session", session)
-    network_run._run(None, "tuned", tmp_path / "tuned.so", np.zeros(1), limit_s=3)
+    network_run.run_build(None, "tuned", tmp_path / "tuned.so", np.zeros(1), limit_s=3)
 
 
 def test_a_build_that_takes_too_long_is_named(monkeypatch, tmp_path):

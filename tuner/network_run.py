@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,9 @@ def measure_three_ways(
         for name, run in zip(libraries, timed, strict=True)
     }
     for name, run in runs.items():
-        _require_equal(name, "the float64 network", run.max_error)
+        require_equal(name, "the float64 network", run.max_error)
         difference = relative_error(run.output, runs["tvm_default"].output)
-        _require_equal(name, "TVM's default build", difference)
+        require_equal(name, "TVM's default build", difference)
     return runs
 
 
@@ -116,7 +117,8 @@ def relative_error(output: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.abs(output - expected)) / np.max(np.abs(expected)))
 
 
-def _require_equal(name: str, other: str, difference: float) -> None:
+def require_equal(name: str, other: str, difference: float) -> None:
+    """Raise a `UserError` if the build called `name` is more than TOLERANCE off `other`."""
     # Written so that a difference that is not a number fails too.
     if not difference <= TOLERANCE:
         raise UserError(
@@ -171,7 +173,7 @@ def _run_all(
     def run(name: str) -> _Timed:
         endpoint = free_boards.get()
         try:
-            return _run(endpoint, name, libraries[name], data, limit_s, calls.get(name, ()))
+            return run_build(endpoint, name, libraries[name], data, limit_s, calls.get(name, ()))
         finally:
             free_boards.put(endpoint)
 
@@ -183,7 +185,7 @@ def _run_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(
+def run_build(
     endpoint: Endpoint,
     name: str,
     library: Path,
@@ -197,17 +199,32 @@ def _run(
     Raises:
         UserError: the build called `name` does not run to its end, or the board is gone.
     """
+    with errors_named(endpoint, name, limit_s), session(endpoint, limit_s) as remote:
+        device = remote.cpu(0)
+        module, vm = load(remote, library, data)
+        timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
+        cost_s = timer("main").mean
+        output = vm.get_outputs("main").numpy()
+        return _Timed(cost_s, output, kernels.measure(module, device, calls))
+
+
+def load(
+    remote: tvm.rpc.RPCSession, library: Path, data: np.ndarray
+) -> tuple[tvm.runtime.Module, relax.VirtualMachine]:
+    """Upload a network's build, set the input of its `main`; return both as they are there."""
+    remote.upload(str(library), _REMOTE_NAME)
+    device = remote.cpu(0)
+    module = remote.load_module(_REMOTE_NAME)
+    vm = relax.VirtualMachine(module, device)
+    vm.set_input("main", tvm.runtime.tensor(data, device=device))
+    return module, vm
+
+
+@contextmanager
+def errors_named(endpoint: Endpoint, name: str, limit_s: float) -> Iterator[None]:
+    """Turn what goes wrong in a session into a `UserError` about the build called `name`."""
     try:
-        with session(endpoint, limit_s) as remote:
-            remote.upload(str(library), _REMOTE_NAME)
-            device = remote.cpu(0)
-            module = remote.load_module(_REMOTE_NAME)
-            vm = relax.VirtualMachine(module, device)
-            vm.set_input("main", tvm.runtime.tensor(data, device=device))
-            timer = vm.time_evaluator("invoke_stateful", device, number=1, repeat=1)
-            cost_s = timer("main").mean
-            output = vm.get_outputs("main").numpy()
-            return _Timed(cost_s, output, kernels.measure(module, device, calls))
+        yield
     except TimeoutError:
         raise UserError(
             f"the {name} build of the network did not end within {limit_s:.0f} s",

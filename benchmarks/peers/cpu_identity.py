@@ -79,5 +79,8 @@ def _write_core(board: Board, folder: Path, core: int, everyone: str) -> None:
 
 
 def _put(path: Path, text: str) -> None:
+    text += "\n" if text and not text.endswith("\n") else ""
+    if path.exists() and path.read_text(encoding="ascii") == text:
+        return  # another process may be reading it
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n" if text and not text.endswith("\n") else text, encoding="ascii")
+    path.write_text(text, encoding="ascii")

@@ -1,7 +1,7 @@
-"""A small Debian of the board's architecture with Python and ncnn, unpacked into the cache folder.
+"""A small Debian of the board's architecture with Python and a library, in the cache folder.
 
 Nothing of the host's own package system is touched: apt gets its own state, packages are unpacked
-and never installed.  ncnn's wheel comes from PyPI by pip.
+and never installed.  The library's wheel comes from PyPI by pip.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -23,7 +24,6 @@ from schedules.hardware import Board
 from tuner.board import build
 from tuner.errors import UserError
 
-NCNN_VERSION = "1.0.20261020"
 _ARCHITECTURES = {"aarch64": "arm64", "armv7": "armhf"}
 _WHEEL_PLATFORMS = {
     "aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
@@ -38,13 +38,33 @@ _PACKAGES = (
 _RELEASE = "bookworm"  # has Python 3.11, for which there are wheels of both architectures
 _MIRROR = "http://deb.debian.org/debian"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_SITE = "opt/ncnn"
 _ZEROS_BYTES = 64 << 20  # more than any network's weights; takes no room on disk
 
 Progress = Callable[[str], None]
 
 
-def guest_root(board: Board, progress: Progress) -> Path:
+@dataclass(frozen=True)
+class Wheel:
+    """A library as PyPI has it, for Python 3.11.
+
+    Attributes:
+        isas: for which there is a wheel.
+    """
+
+    name: str
+    version: str
+    isas: tuple[str, ...]
+
+    @property
+    def site(self) -> str:
+        """Where it lies below the root."""
+        return f"opt/{self.name}"
+
+
+NCNN = Wheel("ncnn", "1.0.20261020", ("aarch64", "armv7"))
+
+
+def guest_root(board: Board, progress: Progress, wheel: Wheel = NCNN) -> Path:
     """The prefix for QEMU's `-L`, with the board's processor named in it; made if missing.
 
     Raises:
@@ -52,26 +72,29 @@ def guest_root(board: Board, progress: Progress) -> Path:
     """
     folder = build.cache_folder() / "peers"
     folder.mkdir(parents=True, exist_ok=True)
-    base = folder / f"ncnn-{NCNN_VERSION}-{board.core.isa}"
-    root = folder / f"{base.name}-{board.name}"
+    base = folder / f"{wheel.name}-{wheel.version}-{board.core.isa}"
+    root = folder / f"{board.name}-{base.name}"
     with filelock.FileLock(folder / f"{base.name}.lock"):
         if not base.exists():
-            _make_base(board.core.isa, base, progress)
-        if root.exists():
-            shutil.rmtree(root)  # the board's table may have changed
-        shutil.copytree(base, root, symlinks=True, copy_function=os.link)
-        cpu_identity.write(board, root)
+            _make_base(board.core.isa, wheel, base, progress)
+        if not root.exists():
+            unfinished = folder / f"{root.name}.part"
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
+            shutil.copytree(base, unfinished, symlinks=True, copy_function=os.link)
+            unfinished.rename(root)
+        cpu_identity.write(board, root)  # the board's table may have changed
     return root
 
 
-def python_options(root: Path, isa: str) -> list[str]:
+def python_options(root: Path, isa: str, wheel: Wheel = NCNN) -> list[str]:
     """QEMU's options for the guest's environment, then its Python and Python's options."""
     triple = {"aarch64": "aarch64-linux-gnu", "armv7": "arm-linux-gnueabihf"}[isa]
     # Full paths: QEMU's `-L` redirects files, but 32-bit programs list the host's folders.
     libraries = [str(root / "usr/lib" / triple / part) for part in ("blas", "lapack", "")]
     environment = {
         "PYTHONHOME": str(root / "usr"),
-        "PYTHONPATH": f"{root / _SITE}:{root / 'usr/lib/python3/dist-packages'}",
+        "PYTHONPATH": f"{root / wheel.site}:{root / 'usr/lib/python3/dist-packages'}",
         "PYTHONHASHSEED": "0",
         "LD_LIBRARY_PATH": ":".join(libraries),
         "OMP_NUM_THREADS": "1",
@@ -80,7 +103,7 @@ def python_options(root: Path, isa: str) -> list[str]:
     return [*options, "-0", "/usr/bin/python3.11", str(root / "usr/bin/python3.11"), "-S", "-B"]
 
 
-def _make_base(isa: str, base: Path, progress: Progress) -> None:
+def _make_base(isa: str, wheel: Wheel, base: Path, progress: Progress) -> None:
     unfinished = base.with_suffix(".part")
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -89,8 +112,8 @@ def _make_base(isa: str, base: Path, progress: Progress) -> None:
     work.mkdir()
     progress(f"Debian packages for {isa}")
     _unpack_debian(_ARCHITECTURES[isa], work, unfinished)
-    progress(f"ncnn {NCNN_VERSION} for {isa}")
-    _unpack_wheel(isa, work, unfinished / _SITE)
+    progress(f"{wheel.name} {wheel.version} for {isa}")
+    _unpack_wheel(isa, wheel, work, unfinished / wheel.site)
     shutil.rmtree(work)
     with (unfinished / "zeros").open("wb") as zeros:
         zeros.truncate(_ZEROS_BYTES)
@@ -135,16 +158,16 @@ def _mirror() -> str:
     return _MIRROR
 
 
-def _unpack_wheel(isa: str, work: Path, site: Path) -> None:
+def _unpack_wheel(isa: str, wheel: Wheel, work: Path, site: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise UserError("this Python has no pip", f"{sys.executable} -m ensurepip")
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(work)]
     command += ["--only-binary=:all:", "--python-version", "3.11"]
     for platform in _WHEEL_PLATFORMS[isa]:
         command += ["--platform", platform]
-    _run([*command, f"ncnn=={NCNN_VERSION}"], work, "pip download ncnn")
-    for wheel in work.glob("*.whl"):
-        with zipfile.ZipFile(wheel) as archive:
+    _run([*command, f"{wheel.name}=={wheel.version}"], work, f"pip download {wheel.name}")
+    for path in work.glob("*.whl"):
+        with zipfile.ZipFile(path) as archive:
             archive.extractall(site)
 
 

@@ -66,11 +66,13 @@ class Conv2dGemm(PackedConv2d):
         weights_stream = 4 * workload.k * workload.co > core.l1d_bytes * 8
         if weights_stream and pixel_tiles < 64:
             return {"mr": mr, "nr": nr, "block": 1, "share": "channels", "panel": "packed"}
-        # Else as many tiles a block as fit beside the weights' tile in half the L1 cache.
+        # Else as many tiles a block as fit beside the weights' tile in half the L1 cache. Where a
+        # plane is one run of pixels, long runs are worth having the panels come from L2.
+        budget = core.l1d_bytes * 2 if workload.is_pointwise else core.l1d_bytes // 2
         block = 1
         while (
             2 * block <= min(32, pixel_tiles // 8)
-            and 4 * workload.k * (2 * block * nr + mr) <= core.l1d_bytes // 2
+            and 4 * workload.k * (2 * block * nr + mr) <= budget
         ):
             block *= 2
         return {"mr": mr, "nr": nr, "block": block, "share": "pixels", "panel": "packed"}

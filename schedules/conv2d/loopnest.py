@@ -63,7 +63,9 @@ class Nest:
             if tiles % self.block:
                 turns = e.bind("turns", tirx.min(self.block, tiles - first))
             panels = e.alloc("panels", self.block * self.panel_size) if self.packed else data
-            if self.packed:
+            if self.packed and conv.workload.is_pointwise:
+                self._pack_planes(data, image, first, turns, panels)
+            elif self.packed:
                 with e.loop(turns, "tile") as tile:
                     self._pack(data, image, first + tile, panels, tile * self.panel_size)
             with e.loop(self.channel_tiles, "channel_tile") as channel_tile:
@@ -96,12 +98,29 @@ class Nest:
                 row = base + ((ci * workload.kh + kh) * workload.kw + kw) * self.tiling.nr
                 tap = plane + kh * (workload.dilation[0] * width) + kw * workload.dilation[1]
                 for run in runs:
-                    step = LANES if run.length % LANES == 0 else 1
-                    for i in range(0, run.length, step):
-                        dst, src = row + run.start + i, tap + run.offset + i
-                        if step == LANES:
-                            dst, src = ramp(dst), ramp(src)
-                        e.store(panels, dst, BufferLoad(data, [src]))
+                    self._copy_run(data, tap, run, panels, row)
+
+    def _pack_planes(self, data, image, first, turns, panels) -> None:
+        """The same for the tiles of a block of a pointwise convolution, plane after plane.
+
+        Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.
+        """
+        e, workload = self.conv.e, self.conv.workload
+        with e.loop(workload.ci, "ci") as ci:
+            plane = e.bind("plane", (image * workload.ci + ci) * workload.pixels)
+            with e.loop(turns, "tile") as tile:
+                row = tile * self.panel_size + ci * self.tiling.nr
+                for run in self.tiling.input_runs(e, self.tiling.origin(e, first + tile)):
+                    self._copy_run(data, plane, run, panels, row)
+
+    def _copy_run(self, data, tap, run, panels, row) -> None:
+        """Pixels side by side, in vectors where their number allows."""
+        step = LANES if run.length % LANES == 0 else 1
+        for i in range(0, run.length, step):
+            dst, src = row + run.start + i, tap + run.offset + i
+            if step == LANES:
+                dst, src = ramp(dst), ramp(src)
+            self.conv.e.store(panels, dst, BufferLoad(data, [src]))
 
     def weight_tile(self, image, channel_tile):
         """The tile of packed weights that one tile of output channels is computed with."""

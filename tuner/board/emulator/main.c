@@ -2,8 +2,8 @@
  *
  *   qemu-arm -plugin libemulator.so,params=FILE[,memo=off][,report=on][,profile=FILE] program
  *
- * Guest threads do not exist here: the server runs the tasks of a parallel loop one after the
- * other (guest_calls.h), so no callback needs a lock. */
+ * One guest thread counts, the one that began the timed region: the server runs the tasks of a
+ * parallel loop one after the other (guest_calls.h), so no callback needs a lock. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 static enum isa isa;
 static int want_report;
 static const char *profile_path;
+/* The guest thread whose region is timed.  Libraries keep threads that wake now and then. */
+static unsigned timed_vcpu;
 
 /* QEMU's functions that read it are calls into another library, and its values are few. */
 static struct {
@@ -47,8 +49,7 @@ static int kind_of(qemu_plugin_meminfo_t info) {
 
 static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address,
                       void *instruction) {
-  (void)vcpu;
-  if (!region_active) return;
+  if (!region_active || vcpu != timed_vcpu) return;
   counters.l1d_accesses++;
   int index = (int)(intptr_t)instruction, kind = kind_of(info), is_store = kinds[kind].is_store;
   memory_access(address, index, is_store);
@@ -60,15 +61,15 @@ static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t addres
 }
 
 static void on_block(unsigned vcpu, void *block) {
-  (void)vcpu;
-  if (region_active) region_block(block);
+  if (region_active && vcpu == timed_vcpu) region_block(block);
 }
 
 static void on_system_call(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t a1,
                            uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6,
                            uint64_t a7, uint64_t a8) {
-  (void)id, (void)vcpu, (void)a7, (void)a8;
+  (void)id, (void)a7, (void)a8;
   if (number != GUEST_CALL_NUMBER) return;
+  if (a1 == GUEST_BEGIN) timed_vcpu = vcpu;
   guest_registers_find(isa, number, (const uint64_t[]){a1, a2, a3, a4, a5, a6});
   region_guest_call(isa == ISA_A64, a1, a2, a3);
 }
