@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 
 import schedules
-from schedules import Conv2dWorkload
 from schedules.hardware import core
 from schedules.testing import SHAPES, workloads
 
@@ -49,9 +48,3 @@ def test_an_unknown_schedule_suggests_the_closest():
 def test_two_schedules_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two schedules are called conv2d_gemm"):
         schedules.schedule("conv2d_gemm", version=1)(type(schedules.get("conv2d_gemm")))
-
-
-def test_grouped_convolutions_are_left_to_tvm():
-    grouped = Conv2dWorkload(1, 8, 14, 14, 8, 3, 3, padding=(1, 1, 1, 1), groups=2)
-    assert not grouped.is_depthwise
-    assert schedules.find(grouped, host.PORTABLE_CORE) == []
