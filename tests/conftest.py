@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import host
 import logs
 import pytest
 
@@ -13,6 +14,13 @@ from tuner.board.launch import EmulatedBoard
 
 # One board per instruction set, for what does not depend on the core.
 ISA_BOARDS = {"armv7": "rk3288", "aarch64": "rasp3b-64"}
+
+
+@pytest.fixture
+def host_is_arm() -> Iterator[None]:
+    """Builds for this machine as if it were an ARM board, so that the result can be run."""
+    with host.as_arm():
+        yield
 
 
 @pytest.fixture(scope="session")

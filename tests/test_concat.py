@@ -9,20 +9,15 @@ import tvm
 from tvm import relax
 
 import schedules
-from schedules.lowering import legalize, pipeline, schedule_pass
 from tuner import reference
+
+pytestmark = pytest.mark.usefixtures("host_is_arm")
 
 SHAPE = (2, 6, 9, 13)
 WEIGHTS = [
     np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     for seed, shape in enumerate([(10, 6, 1, 1), (7, 6, 3, 3)])
 ]
-
-
-@pytest.fixture(autouse=True)
-def host_is_arm(monkeypatch):
-    for module in (legalize, pipeline, schedule_pass):
-        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
 
 
 def _convolutions(builder, data):

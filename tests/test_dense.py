@@ -9,13 +9,8 @@ import tvm
 from tvm import relax
 
 import schedules
-from schedules.lowering import legalize, pipeline, schedule_pass
 
-
-@pytest.fixture(autouse=True)
-def host_is_arm(monkeypatch):
-    for module in (legalize, pipeline, schedule_pass):
-        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
+pytestmark = pytest.mark.usefixtures("host_is_arm")
 
 
 def _random(*shape: int) -> np.ndarray:

@@ -11,17 +11,10 @@ from tvm import relax
 import schedules
 from schedules import Conv2dWorkload, hardware
 from schedules.conv2d import fire
-from schedules.lowering import legalize, pipeline, schedule_pass
 from tuner import reference
 from tuner.board import link
 from tuner.board.launch import EmulatedBoard
 from tuner.measure import session
-
-
-@pytest.fixture
-def host_is_arm(monkeypatch):
-    for module in (legalize, pipeline, schedule_pass):
-        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
 
 
 class Module:

@@ -9,7 +9,6 @@ import tvm
 from tvm import relax
 
 import schedules
-from schedules.lowering import legalize, pipeline, schedule_pass
 
 #        shape            kernel  stride  padding          ceil   served
 CASES = [
@@ -31,9 +30,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "ceil", "served"), CASES)
-def test_max_pool(monkeypatch, shape, kernel, stride, padding, ceil, served):
-    for module in (legalize, pipeline, schedule_pass):
-        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
+def test_max_pool(host_is_arm, shape, kernel, stride, padding, ceil, served):
     builder = relax.BlockBuilder()
     variable = relax.Var("data", relax.TensorType(shape, "float32"))
     with builder.function("main", [variable]):

@@ -13,17 +13,10 @@ from tvm import relax
 from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
 import schedules
-from schedules.lowering import legalize, pipeline, schedule_pass
+from schedules.lowering import legalize
 from tuner import reference
 
 SHAPE = (1, 8, 13, 13)
-
-
-@pytest.fixture
-def host_is_arm(monkeypatch):
-    """Builds for this machine as if it were an ARM board, so that the result can be run."""
-    for module in (legalize, pipeline, schedule_pass):
-        monkeypatch.setattr(module, "core_of", lambda target: host.PORTABLE_CORE)
 
 
 def _network(body, *, weight_is_input=False) -> tvm.IRModule:
