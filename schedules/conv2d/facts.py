@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..hardware import Core
 from ..workload import Conv2dWorkload
 
-CORES = 4  # of most boards; it only tells the cost model how evenly the work divides
+CORES = 4  # of most boards: how evenly work divides, for the cost model and hand-picked configs
 
 
 @dataclass(frozen=True)

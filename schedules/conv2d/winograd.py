@@ -22,13 +22,15 @@ from ..lowering.emit import LANES
 from ..microkernels import tile_cost, tiles
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
-from .facts import NestShape
+from .facts import CORES, NestShape
 from .padding import pad_compute, padded_plane
 from .transforms import TRANSFORMS, table
 from .winograd_nest import WinogradNest, tile_count, tile_grid
 
 # One core alone reads about so much; the boards differ by less than the rule needs to know.
 _MEMORY_BYTES_PER_CYCLE = 1.2
+# Of transformed tiles, beside weights and products in an L2 of 512 KiB or more.
+_BLOCK_BYTES = 256 * 1024
 
 
 @schedule("conv2d_winograd", version=2)
@@ -74,36 +76,29 @@ class Conv2dWinograd(Schedule):
         def cost(config: Config) -> float:
             """Cycles of one core: products, idle lanes and rows counted, or reading the weights."""
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
-            rows = -(-workload.co // mr) * mr
+            rows = -(-workload.co // (mr * CORES)) * mr * CORES  # the cores share tiles of rows
             columns = -(-tile_count(workload, m) // nr) * nr
             products = (m + 2) ** 2 * rows * columns * workload.ci / LANES
             busy = products * tile_cost(core, mr, nr)
             return max(busy, weight_bytes(config) / _MEMORY_BYTES_PER_CYCLE)
 
-        def slice_bytes(config: Config) -> int:
-            """What the products at one place read of a block."""
-            return 4 * workload.ci * int(config["nr"]) * int(config["block"])
+        def stays_in_cache(config: Config) -> bool:
+            """A block stays in L2, and in L1 what the products at one place read of it.
 
-        def stays_in_l1(config: Config) -> bool:
-            """A block's slice stays in L1 beside the weights that are multiplied with it.
-
-            Weights that come from memory once a block are worth a larger part of L1.
+            Weights that come from memory once a block are worth a larger part of the caches.
             """
-            part = 2 if weight_bytes(config) > 8 * l2_bytes else 4
-            return config["block"] == 1 or slice_bytes(config) <= core.l1d_bytes // part
-
-        def divides_evenly(config: Config) -> bool:
-            """Enough blocks for all cores, where these are what the cores share."""
+            streams = weight_bytes(config) > 8 * l2_bytes
             groups = -(-tile_count(workload, int(config["m"])) // int(config["nr"]))
-            blocks = -(-groups // int(config["block"]))
-            return config["share"] == "channels" or config["block"] == 1 or blocks >= 8
+            block = min(int(config["block"]), groups)
+            at_one_place = 4 * workload.ci * int(config["nr"]) * block
+            in_l2 = (int(config["m"]) + 2) ** 2 * at_one_place <= _BLOCK_BYTES
+            in_l1 = at_one_place <= core.l1d_bytes // (2 if streams else 4)
+            return config["block"] == 1 or (in_l1 and (in_l2 or streams))
 
         def rank(config: Config) -> tuple:
-            # Small weights may be read by every core, each of which keeps its tiles to itself.
-            share = "channels" if weight_bytes(config) > core.l1d_bytes * 8 else "pixels"
-            block = int(config["block"])
-            fits = stays_in_l1(config) and divides_evenly(config)
-            return (cost(config), config["share"] != share, not fits, -block, str(config))
+            shares_channels, block = config["share"] == "channels", int(config["block"])
+            fits = stays_in_cache(config)
+            return (cost(config), not shares_channels, not fits, -block, str(config))
 
         return min(self.space(workload, core), key=rank)
 
