@@ -65,7 +65,7 @@ def test_every_core_is_tuned(capsys, tmp_path, target):
     # Every operator of the network is there; together they take about as long as the whole.
     names = " ".join(kernel.name for kernel in ended.kernels)
     assert all(part in names for part in ("conv2d", "max_pool2d", "softmax"))
-    assert sum(kernel.count for kernel in ended.kernels) >= 7
+    assert sum(kernel.count for kernel in ended.kernels) >= 6  # its fire module is one
     sum_s = sum(kernel.cost_s * kernel.count for kernel in ended.kernels)
     assert 0.5 < sum_s / ended.builds["tuned"]["cost_s"] < 2
 

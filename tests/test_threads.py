@@ -16,7 +16,7 @@ from tuner import networks
 def test_published_rows_name_our_boards_and_networks():
     rows = threads.read_published()
     assert {row.board for row in rows} <= set(hardware.boards())
-    assert {row.network for row in rows} == set(networks.names())
+    assert {row.network for row in rows} <= set(networks.names())
     assert all(row.latency_ms > 10 and row.source and row.system for row in rows)
     # The write-up that this project starts from: two boards, three networks, four cores.
     first = [row for row in rows if row.system.startswith("NNVM+TVM")]

@@ -31,7 +31,9 @@ static void decode_copy(enum isa isa, const char *text, size_t length) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 3 || !static_load(arguments[1])) return 2;
+  struct parameters *board = count == 3 ? static_load(arguments[1]) : NULL;
+  if (!board) return 2;
+  static_select(board);
   int is_a64 = atoi(arguments[2]), lines = 0;
   char text[MAX_TEXT], loop[LOOP_LINES * MAX_TEXT] = "";
   struct static_result result;
@@ -45,5 +47,6 @@ int main(int count, char **arguments) {
     loop[0] = 0;
   }
   printf("%d\n", lines);
+  free(board);
   return 0;
 }
