@@ -108,7 +108,8 @@ def test_the_hot_loop_does_not_spill(core_name, mr, nr):
 
 def _default_tiles(the_core) -> set[tuple[int, int]]:
     found = set()
-    for name in networks.names():
+    # By name: other tests register networks of their own, whose odd shapes need other tiles.
+    for name in ("squeezenet", "squeezenet1.0", "mobilenet", "resnet18"):
         for task in tasks.extract(networks.get(name).module):
             with schedules.using({}):
                 chosen = schedules.choose(task.workload, the_core)

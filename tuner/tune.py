@@ -83,6 +83,17 @@ class TaskSearch:
         return (record.schedule["name"], dict(record.config)) == (default.schedule, config)
 
     @property
+    def gain(self) -> float:
+        """How much faster the best is than the hand-picked config; infinite if that failed."""
+        if (
+            self.default is None
+            or self.default.cost_s is None
+            or not (self.best and self.best.cost_s)
+        ):
+            return float("inf")
+        return self.default.cost_s / self.best.cost_s - 1
+
+    @property
     def prospect(self) -> budget.Prospect:
         """What its further trials may bring."""
         capacity = len(self.space) - self.trials
@@ -155,10 +166,18 @@ def tune(
     return limit.end
 
 
-def best_configs(searches: Sequence[TaskSearch]) -> dict[str, tuple[str, dict[str, int | str]]]:
-    """Return the best config of each task, as `schedules.using` takes them."""
+def best_configs(
+    searches: Sequence[TaskSearch], least_gain: float = 0.0
+) -> dict[str, tuple[str, dict[str, int | str]]]:
+    """Return the best config of each task, as `schedules.using` takes them.
+
+    Args:
+        least_gain: tasks whose best is not so much faster than the hand-picked config are left out.
+    """
     return {
-        s.best.workload: (s.best.schedule["name"], dict(s.best.config)) for s in searches if s.best
+        s.best.workload: (s.best.schedule["name"], dict(s.best.config))
+        for s in searches
+        if s.best and s.gain >= least_gain
     }
 
 
