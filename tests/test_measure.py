@@ -11,7 +11,7 @@ from tvm.rpc.server import Server
 from schedules import Conv2dWorkload, hardware
 from tuner.board import launch
 from tuner.errors import UserError
-from tuner.measure import Measurer, RemoteBoard, Trial, boards, checker, describe
+from tuner.measure import Measurer, RemoteBoard, Trial, boards, checker, describe, emulated_info
 from tuner.measure.builder import Builder
 from tuner.measure.errors import TrialError
 from tuner.search import Candidate, Space
@@ -89,6 +89,14 @@ def test_workers_that_do_not_start_are_not_a_fault_of_the_candidates(monkeypatch
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(UserError, match="do not start"):
         Builder("cortex-a17", workers=1)
+
+
+@pytest.mark.board
+@pytest.mark.parametrize("threads", [None, 2])
+def test_what_an_emulated_board_says_is_known_without_it(threads):
+    board = hardware.board("rk3288")
+    with launch.EmulatedBoard(board, threads=threads) as endpoint:
+        assert describe(endpoint, board) == emulated_info(board, threads)
 
 
 @pytest.mark.board

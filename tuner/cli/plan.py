@@ -8,10 +8,9 @@ import os
 import click
 
 from tuner import records
-from tuner.board.emulator import params
 from tuner.cli.job import Job, Settings, job_options
 from tuner.cli.options import names_core
-from tuner.measure import BoardInfo, RemoteBoard, describe
+from tuner.measure import BoardInfo, RemoteBoard, describe, emulated_info
 from tuner.report.plan import print_plan
 from tuner.report.tables import make_console
 
@@ -37,7 +36,4 @@ def _board_info(settings: Settings, job: Job) -> BoardInfo:
     if settings.host is not None and settings.port is not None:
         endpoint = RemoteBoard(settings.host, settings.port)
         return describe(endpoint, board, names_core(settings.target))
-    threads = settings.threads or board.cores
-    return BoardInfo(
-        board.name, board.core.name, True, params.MODEL_VERSION, board.clock_hz, threads
-    )
+    return emulated_info(board, settings.threads)

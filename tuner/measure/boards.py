@@ -161,6 +161,23 @@ def describe(endpoint: Endpoint, expected: Board, any_of_core: bool = True) -> B
     )
 
 
+def emulated_info(board: Board, threads: int | None = None) -> BoardInfo:
+    """Return what `describe` says of an emulated `board`, without starting one.
+
+    Args:
+        threads: worker threads of a parallel loop; None: one for each core.
+    """
+    return BoardInfo(
+        name=board.name,
+        core=board.core.name,
+        emulated=True,
+        model=params.MODEL_VERSION,
+        clock_hz=board.clock_hz,
+        threads=threads or board.cores,
+        tables=_tables(board.name),
+    )
+
+
 def _tables(name: str) -> str | None:
     """Digest of an emulated board's figures; None if another host has a board we do not know."""
     return params.digest(hardware.board(name)) if name in hardware.boards() else None
