@@ -15,7 +15,10 @@ from tuner.errors import UserError
 SOURCES = Path(emulator.__file__).parent
 DATA = Path(__file__).parent / "data"
 # What only works inside QEMU.
-PLUGIN = ("main", "region", "report", "guest_registers", "memo", "fetch", "branch")
+PLUGIN = (
+    *("main", "region", "join", "report", "guest_registers", "memo", "memo_events", "fetch"),
+    "branch",
+)
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 

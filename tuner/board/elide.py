@@ -8,9 +8,6 @@ computed are wrong: they have to be checked in another run, of the library as it
 The move is "uzp2 v8.2d, v1.2d, v0.2d" on A64 and "vext.8 q8, q1, q0, #0" on A32: compilers have
 other names for what these do. A32 has no room for the lane of "vmla.f32 q8, q1, d0[0]": that
 becomes the 64-bit form, on the lower halves of q8 and q1 and on d0.
-
-Where a multiply-add stands in a long stretch without branches it is kept. QEMU cuts such a stretch
-into blocks by the number of its own operations, and the model notices where a block begins.
 """
 
 from __future__ import annotations
@@ -23,8 +20,6 @@ import numpy as np
 
 from tuner.board.elide_encodings import A32, A64, Form, InstructionSet, Word
 
-# QEMU ends a block after 4000 operations (tcg_op_buf_full of QEMU 7.2), some of them its own.
-_LONGEST_BLOCK = 3950
 # LLVM adds these to every library; they take floats apart bit by bit.
 _HALF_PRECISION = ("__truncsfhf2", "__extendhfsf2", "__truncdfhf2", "__extendhfdf2")
 _SYMBOL_TABLE = 2  # SHT_SYMTAB
@@ -86,24 +81,13 @@ def _elide(data: bytearray) -> int:
         raise _Refused("a computed number may decide a branch")
     count = 0
     for _, words in code:
-        fits = _in_short_stretch(words, isa)
         for form in isa.multiply_adds:
-            found = form.of(words) & fits
+            found = form.of(words)
             words[found] = (words[found] & Word(form.kept)) | Word(form.move)
             count += int(found.sum())
     if not count:
-        raise _Refused("it has no vector multiply-adds in short loops")
+        raise _Refused("it has no vector multiply-adds")
     return count
-
-
-def _in_short_stretch(words: np.ndarray, isa: InstructionSet) -> np.ndarray:
-    """Which words of a piece of code stand between branches that are near enough: (n,) bool."""
-    operations = np.zeros(len(words), np.int64)
-    for form, most in isa.operations:
-        operations[form.of(words)] = most
-    ends = np.any([form.of(words) for form in isa.ends_block], axis=0)
-    stretch = np.cumsum(ends) - ends  # a branch belongs to the stretch before it
-    return (np.bincount(stretch, weights=operations) < _LONGEST_BLOCK)[stretch]
 
 
 def _without(

@@ -39,9 +39,6 @@ class InstructionSet:
             code, or copies data.
         call: call of a function, the distance in its low bits.
         call_bits, call_from: how many bits these are, and from where the distance counts.
-        ends_block: branches, after which QEMU begins another block of code.
-        operations: at most so many operations QEMU makes of an instruction, with those by which a
-            plugin may watch it; the last form that fits counts, the first one fits all.
     """
 
     machine: int
@@ -54,8 +51,6 @@ class InstructionSet:
     call: Form
     call_bits: int
     call_from: int
-    ends_block: tuple[Form, ...]
-    operations: tuple[tuple[Form, int], ...]
 
 
 A64 = InstructionSet(
@@ -86,29 +81,6 @@ A64 = InstructionSet(
     call=Form(0xFC000000, 0x94000000),
     call_bits=26,
     call_from=0,
-    ends_block=(
-        Form(0x7C000000, 0x14000000),  # b, bl
-        Form(0xFE000000, 0x54000000),  # b.ne
-        Form(0x7C000000, 0x34000000),  # cbz, tbz
-        Form(0xFE000000, 0xD6000000),  # br, blr, ret
-    ),
-    operations=(
-        (Form(0, 0), 34),
-        (Form(0x0E000000, 0x0E000000), 90),  # vectors
-        (Form(0x1F000000, 0x1F000000), 40),  # fmadd s0, s1, s2, s3
-        (Form(0x9FF80400, 0x0F000400), 30),  # movi v0.4s, #0
-        (Form(0xBFE0FC00, 0x0EA01C00), 30),  # mov v0.16b, v1.16b
-        (Form(0xBF20F400, 0x0E20D400), 50),  # fadd v0.4s, v1.4s, v2.4s
-        (Form(0xBF60FC00, 0x0E20CC00), 45),  # fmla v8.4s, v1.4s, v0.4s
-        (Form(0xBFC0B400, 0x0F801000), 45),  # fmla v8.4s, v1.4s, v0.s[0]
-        (Form(0x0A000000, 0x08000000), 70),  # loads and stores
-        (Form(0x0E000000, 0x08000000), 60),  # of general registers
-        (Form(0x3A000000, 0x28000000), 75),  # ldp, stp
-        (Form(0x3E000000, 0x2C000000), 110),  # of vectors
-        (Form(0xBE000000, 0x0C000000), 1600),  # ld1 to ld4 of several registers
-        (Form(0xBF20F000, 0x0C007000), 100),  # ld1 {v0.4s}, [x0]
-        (Form(0xBF000000, 0x0D000000), 110),  # ld1r, ld1 {v0.s}[1]
-    ),
 )
 A32 = InstructionSet(
     machine=40,
@@ -136,28 +108,4 @@ A32 = InstructionSet(
     call=Form(0x0F000000, 0x0B000000),
     call_bits=24,
     call_from=8,
-    ends_block=(
-        Form(0x0E000000, 0x0A000000),  # b, bl
-        Form(0x0FFFFFD0, 0x012FFF10),  # bx, blx
-    ),
-    operations=(
-        (Form(0, 0), 40),
-        (Form(0x0E000000, 0x08000000), 450),  # ldm, push
-        (Form(0x0C000000, 0x04000000), 50),  # ldr
-        (Form(0x0E000000, 0x0C000000), 500),  # vldm, vpush
-        (Form(0x0E0000F8, 0x0C000000), 110),  # of up to three registers
-        (Form(0x0F200000, 0x0D000000), 60),  # vldr
-        (Form(0x0E000000, 0x0E000000), 100),  # scalar floats
-        (Form(0xFE000000, 0xF2000000), 90),  # vectors
-        (Form(0xFEB80090, 0xF2800010), 30),  # vmov.i32 q0, #0
-        (Form(0xFFB00F10, 0xF2200110), 30),  # vmov q0, q1
-        (Form(0xFE800F00, 0xF2000D00), 45),  # vadd.f32, vmla.f32
-        (Form(0xFEB00A50, 0xF2A00040), 55),  # vmla.f32 q8, q1, d0[0]
-        (Form(0xFF000000, 0xF4000000), 700),  # vld1 to vld4
-        (Form(0xFF800F00, 0xF4000700), 60),  # vld1.32 {d0}, [r0]
-        (Form(0xFF800F00, 0xF4000A00), 80),  # vld1.32 {d0, d1}, [r0]
-        (Form(0xFF800F00, 0xF4000200), 120),  # vld1.32 {d0, d1, d2, d3}, [r0]
-        (Form(0xFF800000, 0xF4800000), 110),  # vld1.32 {d0[0]}, [r0]
-        (Form(0xFF000000, 0xF5000000), 40),  # pld
-    ),
 )

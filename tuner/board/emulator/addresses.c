@@ -36,6 +36,15 @@ static struct address plus_register(struct address left, struct address right, i
   return left;
 }
 
+struct address addresses_from_before(const struct tracked_registers *before,
+                                     struct address address) {
+  if (address.base == NO_REGISTER) return unknown;
+  struct address result = before->of[address.base];
+  if (address.index != NO_REGISTER)
+    result = plus_register(result, before->of[address.index], address.shift);
+  return plus_constant(result, address.offset);
+}
+
 /* The amount of a shift of the last operand; -1 for anything but "lsl #n" or none. */
 static int left_shift(const char *text, const struct operands *ops) {
   int64_t amount = 0;

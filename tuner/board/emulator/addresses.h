@@ -30,6 +30,10 @@ void addresses_begin(struct tracked_registers *registers);
 struct address addresses_operand(enum isa isa, const struct tracked_registers *registers,
                                  const char *text);
 
+/* An address in terms of registers that are tracked from an earlier start: in terms of that. */
+struct address addresses_from_before(const struct tracked_registers *before,
+                                     struct address address);
+
 /* After the instruction. */
 void addresses_step(enum isa isa, struct tracked_registers *registers, const char *text,
                     const struct instruction *decoded);

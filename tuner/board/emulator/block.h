@@ -1,4 +1,5 @@
-/* A translated block of guest code, with everything the model needs of it worked out once. */
+/* A stretch of guest code from where a branch leads to the next branch, with everything the model
+ * needs of it worked out once.  QEMU may translate it in parts, which join.c puts together. */
 #ifndef BLOCK_H
 #define BLOCK_H
 
@@ -33,10 +34,12 @@ struct timed_instruction {
   uint8_t registers[TIMED_REGISTERS];
 };
 
-/* A prefetch instruction whose address is known from the registers at the block's start. */
+/* A prefetch instruction whose address is known from the registers at the block's start; in joined
+ * blocks, at the start of its part. */
 struct software_prefetch {
   int instruction; /* index in the block */
   struct address address;
+  uint64_t value; /* of the address, this time */
 };
 
 /* What running the block from one pipeline state did: exact, hence reusable. */
@@ -55,6 +58,12 @@ struct block {
   struct timed_instruction *instructions;
   struct software_prefetch *prefetches;
   int prefetch_count;
+
+  /* Of a block that ends without a branch: its registers there, and with the block that came next,
+   * the last time, the two as one. */
+  struct tracked_registers *registers_at_end;
+  const struct block *next_part;
+  struct block *joined;
 
   uint32_t fetch_epoch; /* of the last run: fetch.c */
   uint32_t branch_epoch;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memo_events.h"
 #include "memory.h"
 
 enum { MAX_STATES = 1 << 14, HASH_SLOTS = 4 * MAX_STATES };
@@ -21,6 +22,7 @@ void memo_create(const struct pipeline *used_pipeline, int use_memo) {
   states = calloc(MAX_STATES, sizeof *states);
   lengths = calloc(MAX_STATES, sizeof *lengths);
   hash_table = calloc(HASH_SLOTS, sizeof *hash_table);
+  memo_events_create();
 }
 
 static uint32_t hash_of(const uint8_t *bytes, size_t length) {
@@ -35,6 +37,7 @@ static uint32_t hash_of(const uint8_t *bytes, size_t length) {
 
 static void forget_all(void) {
   memset(hash_table, 0, HASH_SLOTS * sizeof *hash_table);
+  memo_events_forget();
   state_count = 0;
   generation++;
 }
@@ -76,35 +79,49 @@ static struct memo_entry *entry_of(struct block *block, uint32_t state, uint32_t
   return &block->memo[(state * 4 + outcome) * 2654435769u >> (32 - MEMO_ENTRY_BITS)];
 }
 
+/* Returns whether the outcome of running the block from this state is known; it happened then. */
+static int run_known(struct block *block, uint32_t state, uint32_t outcome) {
+  if (memory_event_count) {
+    struct event_run run = {.block = block, .state = state, .outcome = outcome};
+    struct event_result result;
+    if (!memo_events_find(&run, &result)) return 0;
+    *pipeline_clock += result.cycles;
+    current_state = result.next_state;
+    return 1;
+  }
+  const struct memo_entry *entry = entry_of(block, state, outcome);
+  if (entry->generation != generation || entry->state != state || entry->outcome != outcome)
+    return 0;
+  *pipeline_clock += entry->cycles;
+  current_state = entry->next_state;
+  return 1;
+}
+
+static void keep(struct block *block, uint32_t state, uint32_t outcome, int64_t start) {
+  uint32_t cycles = (uint32_t)(*pipeline_clock - start);
+  if (memory_event_count) {
+    struct event_result result = {.next_state = current_state, .cycles = cycles};
+    memo_events_keep(&result, start);
+    return;
+  }
+  *entry_of(block, state, outcome) = (struct memo_entry){.generation = generation,
+                                                         .state = state,
+                                                         .next_state = current_state,
+                                                         .outcome = outcome,
+                                                         .cycles = cycles};
+}
+
 void memo_run(struct block *block, int taken, int penalty) {
-  if (!enabled || memory_event_count) {
-    memo_sync();
-    run_in_full(block, taken, penalty);
-    return;
-  }
-  uint32_t state = current_state ? current_state : number_state();
-  if (!state) {
-    run_in_full(block, taken, penalty);
-    return;
-  }
+  uint32_t state = !enabled ? 0 : current_state ? current_state : number_state();
   uint32_t outcome = (uint32_t)taken | (penalty ? 2u : 0u);
-  struct memo_entry *entry = entry_of(block, state, outcome);
-  if (entry->generation == generation && entry->state == state && entry->outcome == outcome) {
-    *pipeline_clock += entry->cycles;
-    current_state = entry->next_state;
-    return;
-  }
+  if (state && run_known(block, state, outcome)) return;
   int64_t start = *pipeline_clock;
-  current_state = state;
+  if (state) current_state = state;
   memo_sync();
   run_in_full(block, taken, penalty);
+  if (!state) return;
   uint32_t state_generation = generation;
   current_state = number_state();
   /* Numbering may have started a new generation, in which "state" means nothing. */
-  if (!current_state || generation != state_generation) return;
-  *entry = (struct memo_entry){.generation = generation,
-                               .state = state,
-                               .next_state = current_state,
-                               .outcome = outcome,
-                               .cycles = (uint32_t)(*pipeline_clock - start)};
+  if (current_state && generation == state_generation) keep(block, state, outcome, start);
 }

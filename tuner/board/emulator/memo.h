@@ -1,8 +1,8 @@
 /* The fast path: a block that ran before from the same pipeline state takes the same time.
  *
  * Pipeline states, relative to the clock, are numbered; a block remembers for a state and an
- * outcome of its branch how many cycles it took and which state it left.  Blocks with memory
- * events are always run in full.  Results with and without the memo are identical. */
+ * outcome of its branch how many cycles it took and which state it left.  For blocks with memory
+ * events see memo_events.h.  Results with and without the memo are identical. */
 #ifndef MEMO_H
 #define MEMO_H
 

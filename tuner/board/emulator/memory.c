@@ -21,6 +21,7 @@ struct store_stream {
 
 struct event memory_events[MAX_EVENTS];
 int memory_event_count;
+struct memory_queues memory_queues;
 struct line_state *memory_l1;
 uint64_t memory_l1_mask;
 
@@ -29,8 +30,6 @@ static struct store_stream store_streams[MAX_CORES];
 static struct l2_state *l2;
 static uint64_t l2_mask;
 static int current_core;
-static int64_t bus_free;
-static int64_t miss_slots[MAX_MSHRS]; /* when each outstanding miss completes */
 
 static const uint64_t no_line = ~0ull;
 
@@ -74,24 +73,21 @@ void memory_settle(void) {
 void memory_select_core(int core, int64_t now) {
   current_core = core;
   memory_l1 = l1[core];
-  bus_free = now;
-  memset(miss_slots, 0, sizeof miss_slots);
+  memory_queues.bus_free = now;
+  memset(memory_queues.miss_slots, 0, sizeof memory_queues.miss_slots);
   prefetch_select_core(core);
   tlb_select_core(core);
 }
 
-int64_t memory_bus_free(void) { return bus_free; }
-
 /* One line over the memory bus, not before t; returns when its transfer starts. */
 static int64_t take_bus(int64_t t) {
-  int64_t start = bus_free > t ? bus_free : t;
-  bus_free = start + parameters.dram_line_cycles;
+  int64_t start = memory_queues.bus_free > t ? memory_queues.bus_free : t;
+  memory_queues.bus_free = start + parameters.dram_line_cycles;
   counters.dram_lines++;
   return start;
 }
 
-/* The least recently used way; the remainder tells the compiler what the reader of the file
- * checked. */
+/* The least recently used way; the remainder tells the compiler what the reader checked. */
 static int last_way(int ways, int limit) { return (int)((unsigned)(ways - 1) % (unsigned)limit); }
 
 static void l2_move_to_front(struct l2_state *set, int way) {
@@ -187,9 +183,9 @@ int memory_prefetch(uint64_t line, int64_t t) {
 }
 
 static int64_t *first_free_slot(void) {
-  int64_t *first = &miss_slots[0];
+  int64_t *first = &memory_queues.miss_slots[0];
   for (int i = 1; i < parameters.mshrs; i++)
-    if (miss_slots[i] < *first) first = &miss_slots[i];
+    if (memory_queues.miss_slots[i] < *first) first = &memory_queues.miss_slots[i];
   return first;
 }
 
@@ -256,7 +252,12 @@ void memory_delay_access(int instruction, int cycles) {
   add_event(instruction, EVENT_DELAY, cycles);
 }
 
-void memory_add_fetch_delay(int cycles) { add_event(0, EVENT_FETCH, cycles); }
+void memory_add_fetch_delay(int cycles) {
+  int kept = memory_event_count < MAX_EVENTS ? memory_event_count : MAX_EVENTS - 1;
+  memmove(memory_events + 1, memory_events, (size_t)kept * sizeof *memory_events);
+  memory_events[0] = (struct event){.instruction = 0, .kind = EVENT_FETCH, .ready = cycles};
+  memory_event_count = kept + 1;
+}
 
 int memory_fetch_delay(int *event) {
   if (*event == memory_event_count || memory_events[*event].kind != EVENT_FETCH) return 0;
@@ -275,7 +276,8 @@ static int64_t load_arrives(const struct event *event, int64_t start) {
 static int64_t store_accepted(const struct event *event, int64_t start) {
   /* A line overwritten whole is not read; its write-back took the bus when it left L2. */
   if (event->kind == EVENT_STORE) take_bus(start);
-  return bus_free - (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
+  int64_t buffered = (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
+  return memory_queues.bus_free - buffered;
 }
 
 struct memory_delay memory_resolve(int *event, int instruction, int64_t issue) {

@@ -39,6 +39,14 @@ struct line_state {
   uint8_t dirty[MAX_L1_WAYS];
 };
 
+/* What the core's misses wait for: when the bus is free, and when each outstanding miss completes.
+ * Times in the past are all the same. */
+struct memory_queues {
+  int64_t bus_free;
+  int64_t miss_slots[MAX_MSHRS];
+};
+
+extern struct memory_queues memory_queues;
 extern struct event memory_events[MAX_EVENTS];
 extern int memory_event_count;
 extern struct line_state *memory_l1; /* of the current core */
@@ -55,7 +63,6 @@ void memory_flush(void);                        /* everything empty */
 void memory_settle(void);                       /* at time 0: nothing on its way */
 void memory_preload(uint64_t address, uint64_t bytes);
 void memory_select_core(int core, int64_t now); /* the bus and miss slots are free from now */
-int64_t memory_bus_free(void);
 /* A prefetch instruction that issues at t. */
 void memory_software_prefetch(uint64_t address, int64_t t);
 void memory_miss(uint64_t line, int instruction, int is_store);
@@ -72,6 +79,7 @@ static inline int memory_has_event(int event, int instruction) {
   return event < memory_event_count && memory_events[event].instruction <= instruction;
 }
 
+/* Once the other events of the block are known. */
 void memory_add_fetch_delay(int cycles);
 
 /* The common case, an access to the most recently used line of its set, is decided here. */

@@ -9,6 +9,7 @@
 #include "fetch.h"
 #include "guest_calls.h"
 #include "guest_registers.h"
+#include "join.h"
 #include "memo.h"
 #include "memory.h"
 #include "report.h"
@@ -21,6 +22,8 @@ int region_active;
 static const struct pipeline *pipeline;
 static void *core_states[MAX_CORES];
 static struct block *running; /* begun, not yet accounted */
+static int part_at;           /* index in it of the part that began last */
+static int next_prefetch;     /* index of the first one that did not run yet */
 static uint64_t budget;       /* cycles; 0: no limit */
 
 static int current_core;
@@ -41,10 +44,24 @@ static void require_budget(void) {
   _exit(GUEST_OVER_BUDGET);
 }
 
+/* Those before an instruction, as early as their places in the block allow: issue_width
+ * instructions a cycle. */
+static void run_prefetches(int before) {
+  for (; next_prefetch < running->prefetch_count; next_prefetch++) {
+    const struct software_prefetch *each = &running->prefetches[next_prefetch];
+    if (each->instruction >= before) return;
+    memory_software_prefetch(each->value,
+                             *pipeline_clock + each->instruction / parameters.issue_width);
+  }
+}
+
 static void account(struct block *block, const struct block *next) {
   int64_t start = *pipeline_clock;
   int taken = next && block->has_branch && next->address != block->end;
   int penalty = 0;
+  run_prefetches(block->count);
+  int fetch = fetch_cycles(block);
+  if (fetch) memory_add_fetch_delay(fetch);
   counters.instructions += (uint64_t)block->count;
   counters.undecoded += (uint64_t)block->undecoded;
   if (block->is_conditional && next) {
@@ -62,21 +79,41 @@ static void account(struct block *block, const struct block *next) {
   require_budget();
 }
 
-/* As early as its place in the block allows: issue_width instructions a cycle. */
-static void prefetch(const struct software_prefetch *each) {
+/* What the registers say now; they are known where QEMU begins a block only. */
+static void find_prefetched(struct software_prefetch *each) {
   const struct address *address = &each->address;
-  uint64_t value = guest_register(address->base) + (uint64_t)address->offset;
-  if (address->index != NO_REGISTER) value += guest_register(address->index) << address->shift;
-  memory_software_prefetch(value, *pipeline_clock + each->instruction / parameters.issue_width);
+  each->value = guest_register(address->base) + (uint64_t)address->offset;
+  if (address->index != NO_REGISTER)
+    each->value += guest_register(address->index) << address->shift;
 }
 
 void region_block(struct block *block) {
-  if (running) account(running, block);
-  running = block;
-  int cycles = fetch_cycles(block);
-  if (cycles) memory_add_fetch_delay(cycles);
-  if (!guest_registers_known) return;
-  for (int i = 0; i < block->prefetch_count; i++) prefetch(&block->prefetches[i]);
+  struct block *joined = running ? join_parts(running, block) : 0;
+  if (joined) {
+    run_prefetches(running->count);
+    part_at = running->count;
+    next_prefetch = running->prefetch_count;
+    running = joined;
+  } else {
+    if (running) account(running, block);
+    part_at = next_prefetch = 0;
+    running = block;
+  }
+  if (!guest_registers_known) next_prefetch = running->prefetch_count;
+  for (int i = next_prefetch; i < running->prefetch_count; i++)
+    find_prefetched(&running->prefetches[i]);
+}
+
+void region_access(uint64_t address, int instruction, int is_store) {
+  counters.l1d_accesses++;
+  instruction += part_at;
+  if (running && next_prefetch < running->prefetch_count) run_prefetches(instruction);
+  memory_access(address, instruction, is_store);
+}
+
+void region_access_rest(uint64_t last, int instruction, int is_store) {
+  memory_delay_access(instruction + part_at, parameters.split_cycles);
+  memory_access(last, instruction + part_at, is_store);
 }
 
 /* Accounts the block that made the call; the pipeline's own state is valid afterwards. */

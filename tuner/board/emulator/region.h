@@ -10,8 +10,13 @@ extern int region_active;
 
 void region_create(const struct pipeline *pipeline);
 
-/* A block begins; the one before it is therefore complete. */
+/* A block begins; the one before it is therefore complete, unless this one continues it. */
 void region_block(struct block *block);
+
+/* An instruction of the block that began last, by its index there, touches memory; then, if its
+ * last byte lies in another line, the rest of what it touches. */
+void region_access(uint64_t address, int instruction, int is_store);
+void region_access_rest(uint64_t last, int instruction, int is_store);
 
 /* One guest call; is_64_bit tells how wide its addresses are. */
 void region_guest_call(int is_64_bit, uint64_t operation, uint64_t argument, uint64_t length);
