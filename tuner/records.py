@@ -27,7 +27,7 @@ _START = b'{"v": '
 # What was measured with the convolution before records said it.
 _OLD_EPILOGUE = ("bias", "relu")
 # They may come from a busy host or network: another attempt can end otherwise.
-_TRANSIENT = ("build timeout", "run timeout")
+_TRANSIENT = ("build timeout", "run timeout", "lost connection")
 
 
 @dataclass(frozen=True)
