@@ -48,9 +48,3 @@ def run(log_path: Path, trials: int, faults: tuple[str, ...] | None = None):
         with measurer:
             tune(searches, options, info, log, measurer, observer)
     return searches[0], observer
-
-
-if __name__ == "__main__":  # killed by tests
-    import sys
-
-    run(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,7 +1,7 @@
 """Every fault is survived: the right message, the right record, the right best."""
 
-import small_runs
 import pytest
+import small_runs
 
 from tuner import records
 from tuner.errors import UserError
@@ -42,7 +42,7 @@ def test_faults_that_pass_leave_no_trace_in_the_results(tmp_path, caplog, sound)
 
 @pytest.mark.board
 def test_a_wrong_answer_is_recorded_as_such(tmp_path):
-    search, observer = small_runs.run(tmp_path / "log.jsonl", 6, ("wrong@trial5",))
+    _, observer = small_runs.run(tmp_path / "log.jsonl", 6, ("wrong@trial5",))
     errors = [record.error for record in records.read(tmp_path / "log.jsonl") if record.error]
     assert [error["kind"] for error in errors] == ["wrong answer"]
     assert observer.new == 6

@@ -152,9 +152,9 @@ class ClockGuard:
         bits = health.throttled & _SINCE_START
         dipped = bits & ~self._known_bits.setdefault(endpoint, bits)
         self._known_bits[endpoint] |= bits
-        if dipped or health.clock_hz < _LOWERED * self._usual_hz:
-            if self._worst is None or health.clock_hz < self._worst.clock_hz:
-                self._worst = health
+        lowered = dipped or health.clock_hz < _LOWERED * self._usual_hz
+        if lowered and (self._worst is None or health.clock_hz < self._worst.clock_hz):
+            self._worst = health
 
     def approved(self, measure: Callable[[], Iterator[_Outcome]]) -> list[_Outcome]:
         """Return what `measure` yields, from a time in which the clock was the usual one.
@@ -201,8 +201,8 @@ class ClockGuard:
         """Warn of a first clock that is low, where no kernel says what it should be."""
         if health.clock_hz < _LOWERED * self._board.clock_hz:
             _logger.warning(
-                "the board runs at %.0f MHz, a %s at %.0f: %s, or it is another board; goes on with "
-                "that as its usual clock",
+                "the board runs at %.0f MHz, a %s at %.0f: %s, or it is another board; takes that "
+                "for its usual clock",
                 health.clock_hz / 1e6,
                 self._board.name,
                 self._board.clock_hz / 1e6,
