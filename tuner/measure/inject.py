@@ -1,6 +1,6 @@
 """Faults on demand: what a real board, its network and its supply do, done to an emulated one.
 
-They are real where they can be: connections go through a proxy that closes or slows them, the
+They are real where they can be: connections go through a proxy that closes or slows them, and the
 board's process is killed. A clock that is lowered scales all times the board reports; a wrong
 answer is a right one with an element changed.
 """
@@ -42,7 +42,7 @@ _SPEC = re.compile(
 _RATE = re.compile(r"faults=(?P<percent>\d+(\.\d+)?)%")
 # A proxy cuts a connection in the middle of an upload.
 _CUT_BYTES = 5000
-_SLOW_BYTES_PER_S = 1e5
+_SLOW_BYTES_PER_S = 100_000
 # An emulated board has nothing to cool.
 _COOL_DOWN_S = 0.1
 
@@ -150,6 +150,11 @@ class FaultyBoard:
         return self._scaled(remote)
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._board.pid
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
         return self._board.host, self._board.port
@@ -222,18 +227,23 @@ class FaultyMeasurer(Measurer):
             if fault.kind == "clock":
                 self._faulty.clock, self._faulty.stays_low = fault.clock, fault.stays
         kinds = {fault.kind for fault in due}
-        at_cut = None
-        if "reboot" in kinds:
-            at_cut = self._faulty.reboot
         if not kinds & {"lost", "slow", "reboot"}:
             run = super()._run_once(board, trial, library, problem)
         else:
-            rate = _SLOW_BYTES_PER_S if "slow" in kinds else None
-            cut_bytes = _CUT_BYTES if kinds & {"lost", "reboot"} else None
-            with Proxy(self._faulty.address, rate, cut_bytes, at_cut) as proxy:
-                detour = _Detour(self._faulty, proxy)
-                run = super()._run_once(detour, trial, library, problem)
+            run = self._run_by_detour(kinds, trial, library, problem)
         return _spoiled(run) if "wrong" in kinds else run
+
+    def _run_by_detour(self, kinds: set[str], trial: Trial, library: Path, problem: Problem) -> Run:
+        rate = _SLOW_BYTES_PER_S if "slow" in kinds else 0
+        cut_bytes = _CUT_BYTES if kinds & {"lost", "reboot"} else 0
+        pid = self._faulty.pid if "reboot" in kinds else 0
+        try:
+            with Proxy(self._faulty.address, rate, cut_bytes, pid) as proxy:
+                detour = _Detour(self._faulty, proxy)
+                return super()._run_once(detour, trial, library, problem)
+        finally:
+            if "reboot" in kinds:
+                self._faulty.reboot()
 
     def _due(self, trial: Trial) -> list[Fault]:
         """Return what has to go wrong in this run, which does not come again but for `slow`."""

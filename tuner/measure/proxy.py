@@ -1,12 +1,18 @@
-"""A TCP proxy that slows connections, or closes them in the middle."""
+"""A TCP proxy that slows connections, or closes them in the middle.
+
+It is a process of its own: TVM's client holds Python's lock while it waits for an answer.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 
 _CHUNK_BYTES = 4096
@@ -17,29 +23,26 @@ class Proxy:
 
     Args:
         server: host and port.
-        bytes_per_s: of each direction; None: no limit.
-        cut_bytes: after so many from the client, the connection is closed; None: never.
-        at_cut: called before that.
+        bytes_per_s: of each direction; 0: no limit.
+        cut_bytes: after so many from the client, the connection is closed; 0: never.
+        kill: a process that is killed before that; 0: none.
 
     Attributes:
         port: where it listens, on this host.
     """
 
     def __init__(
-        self,
-        server: tuple[str, int],
-        bytes_per_s: float | None = None,
-        cut_bytes: int | None = None,
-        at_cut: Callable[[], None] | None = None,
+        self, server: tuple[str, int], bytes_per_s: int = 0, cut_bytes: int = 0, kill: int = 0
     ) -> None:
-        self._server = server
-        self._bytes_per_s = bytes_per_s
-        self._cut_bytes = cut_bytes
-        self._at_cut = at_cut
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        numbers = (server[1], bytes_per_s, cut_bytes, kill)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, server[0], *map(str, numbers)],
+            stdin=subprocess.PIPE,  # it ends with this process, however that ends
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is not for it
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
 
     def __enter__(self) -> Proxy:
         return self
@@ -50,44 +53,41 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _shut(self._listener)
-        self._listener.close()
-        self._hang_up()
+        self._process.kill()
+        self._process.communicate()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # it was closed
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
-                for end in (client, server):
-                    # Small messages go at once, as they do without a proxy.
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._open += [client, server]
-                for pair, cut in (((client, server), self._cut_bytes), ((server, client), None)):
-                    threading.Thread(target=self._forward, args=(*pair, cut), daemon=True).start()
 
-    def _forward(self, source: socket.socket, sink: socket.socket, cut_bytes: int | None) -> None:
+def _serve(host: str, port: int, bytes_per_s: int, cut_bytes: int, kill: int) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+
+    def forward(source: socket.socket, sink: socket.socket, is_client: bool) -> None:
         total = 0
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
                 total += len(data)
-                if cut_bytes is not None and total >= cut_bytes:
-                    if self._at_cut is not None:
-                        self._at_cut()
+                if is_client and cut_bytes and total >= cut_bytes:
+                    if kill:
+                        os.kill(kill, signal.SIGKILL)
                     break
-                if self._bytes_per_s is not None:
-                    time.sleep(len(data) / self._bytes_per_s)
+                if bytes_per_s:
+                    time.sleep(len(data) / bytes_per_s)
                 sink.sendall(data)
-        if cut_bytes is not None and total >= cut_bytes:
-            self._hang_up()
-        else:
-            _shut(sink)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
-    def _hang_up(self) -> None:
-        for end in self._open:
-            _shut(end)
+    while True:
+        client, _ = listener.accept()
+        server = socket.create_connection((host, port))
+        for end in (client, server):
+            # Small messages go at once, as they do without a proxy.
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for pair in ((client, server, True), (server, client, False)):
+            threading.Thread(target=forward, args=pair, daemon=True).start()
 
 
-def _shut(end: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
+if __name__ == "__main__":
+    _name, _host, *_numbers = sys.argv
+    threading.Thread(target=_serve, args=(_host, *map(int, _numbers)), daemon=True).start()
+    sys.stdin.read()
