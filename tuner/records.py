@@ -158,7 +158,14 @@ def read_runs(path: Path) -> list[Run]:
     return [entry for entry in _entries(path) if isinstance(entry, Run)]
 
 
+def _require_file(path: Path) -> None:
+    """Raise a `UserError` if a device or the like is at `path`: reading one may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"the log {path} is no file but a device", "name a file with --log")
+
+
 def _entries(path: Path) -> Iterator[Record | Run]:
+    _require_file(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -216,6 +223,7 @@ class Log:
     def __enter__(self) -> Log:
         if self.path.is_dir():
             raise UserError(f"the log {self.path} is a folder", "name a file in it with --log")
+        _require_file(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
