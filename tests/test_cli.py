@@ -110,7 +110,7 @@ def _assert_refused(result, *phrases):
             ["squeezenet", "--target=rk3288", "--host=h", "--port=1", "--inject=lost@batch1"],
             ["--inject is for an emulated board"],
         ),
-        (["squeezenet", "--target", "rk3288", "--log", "/dev/full"], ["is no file", "--log"]),
+        (["squeezenet", "--target", "rk3288", "--log", "/dev/full"], ["is a device", "--log"]),
         (["squeezenet", "--target", "rk3288", "--log", ""], ["is a folder", "--log"]),
         (["squeezenet", "--target", "rk3288", "--log", "/tmp"], ["/tmp is a folder", "--log"]),
     ],

@@ -159,9 +159,9 @@ def read_runs(path: Path) -> list[Run]:
 
 
 def _require_file(path: Path) -> None:
-    """Raise a `UserError` if a device or the like is at `path`: reading one may never end."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise UserError(f"the log {path} is no file but a device", "name a file with --log")
+    if path.exists() and not path.is_file():  # reading a device may never end
+        kind = "folder" if path.is_dir() else "device"
+        raise UserError(f"the log {path} is a {kind}", "name a file with --log")
 
 
 def _entries(path: Path) -> Iterator[Record | Run]:
@@ -221,8 +221,6 @@ class Log:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Log:
-        if self.path.is_dir():
-            raise UserError(f"the log {self.path} is a folder", "name a file in it with --log")
         _require_file(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
