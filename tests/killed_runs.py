@@ -19,7 +19,7 @@ import small_runs
 from tuner.measure import pipeline
 from tuner.measure.builder import compile_candidate
 
-_LONGEST_S = 2.5
+_LONGEST_S, _PATIENCE_S = 1.0, 20.0
 
 
 class _Builder:
@@ -52,6 +52,14 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def _wait_until_begun(begun: Path, size: int) -> None:
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < give_up_s:
+        if begun.exists() and begun.stat().st_size > size:
+            return
+        time.sleep(0.01)
+
+
 def main(log: Path, trials: int, kills: int) -> None:
     begun = log.with_suffix(".begun")
     pipeline.Builder = _Builder
@@ -69,6 +77,8 @@ def main(log: Path, trials: int, kills: int) -> None:
             print(json.dumps([counts, best.key, best.costs_s, observer.known]), flush=True)
             os._exit(0)
         if kill < kills:
+            if kill % 5:  # the others die before they reach the board, or whenever
+                _wait_until_begun(begun, before[1])
             time.sleep(chance.uniform(0, _LONGEST_S))
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
