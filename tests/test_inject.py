@@ -8,7 +8,7 @@ from tuner.errors import UserError
 from tuner.measure import inject
 
 _TRIALS = 33
-_LOST = "the connection to the board was lost in a trial; runs the trial again"
+_LOST = "the connection to the board was lost; tries again"
 
 
 @pytest.fixture(scope="module")

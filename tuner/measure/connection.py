@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tuner.errors import UserError
@@ -32,6 +33,17 @@ def is_lost(error: Exception) -> bool:
     return isinstance(error, ConnectionLost) or any(sign in str(error) for sign in _SIGNS)
 
 
+@contextmanager
+def losses() -> Iterator[None]:
+    """Turn what TVM's client raises when a connection breaks into a `ConnectionLost`."""
+    try:
+        yield
+    except Exception as error:
+        if is_lost(error):
+            raise ConnectionLost(str(error)) from error
+        raise
+
+
 def persist(endpoint: Endpoint, run: Callable[[], _Result]) -> _Result:
     """Return what `run` returns, called again when the connection was lost meanwhile.
 
@@ -44,8 +56,8 @@ def persist(endpoint: Endpoint, run: Callable[[], _Result]) -> _Result:
             return run()
         except (ConnectionLost, UserError) as lost:
             wait_for(endpoint)
-            again = "runs the trial again" if left else f"for the {_ATTEMPTS}rd time"
-            _logger.warning("the connection to the board was lost in a trial; %s", again)
+            again = "tries again" if left else f"for the {_ATTEMPTS}rd time"
+            _logger.warning("the connection to the board was lost; %s", again)
             reason = str(lost)
     raise TrialError("lost connection", f"{_ATTEMPTS} times, the last time: {reason}")
 

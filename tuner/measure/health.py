@@ -19,7 +19,9 @@ from tuner.board import build, runtime_sources, toolchain
 from tuner.board import session as board_session
 from tuner.board.objects import Unit
 from tuner.errors import UserError
+from tuner.measure import connection
 from tuner.measure.boards import Endpoint, session
+from tuner.measure.errors import TrialError
 
 _Outcome = TypeVar("_Outcome")
 _logger = logging.getLogger(__name__)
@@ -78,10 +80,20 @@ def read(endpoint: Endpoint, board: Board) -> Health:
         board: tells the instruction set, and how many cycles an addition takes.
 
     Raises:
-        UserError: the board is gone.
+        UserError: the board is gone, or hangs up each time.
     """
+    try:
+        return connection.persist(endpoint, lambda: _read_once(endpoint, board))
+    except TrialError as error:
+        raise UserError(
+            f"the clock of the board cannot be measured: {error.text}",
+            f"run `python -m tuner doctor --target {board.name}`",
+        ) from error
+
+
+def _read_once(endpoint: Endpoint, board: Board) -> Health:
     library = _clock_loop(board.core.isa)
-    with session(endpoint, _SESSION_S) as remote:
+    with connection.losses(), session(endpoint, _SESSION_S) as remote:
         told = board_session.health(remote) or {}
         remote.upload(str(library))
         loop = remote.load_module(library.name)
