@@ -30,7 +30,7 @@ _SOURCE = Path(build.__file__).parent / "clock_loop.cc"
 _FLAGS = ("-O2", "-fPIC", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden")
 # Additions of a turn (clock_loop.cc), turns of a run, and runs, some 50 ms in all: long enough for
 # a governor to raise the clock of an idle board; the best of them no other program disturbed.
-_LENGTH, _TURNS, _RUNS = 1024, 1000, 60
+_LENGTH, _TURNS, _RUNS = 1024, 250, 240
 _SESSION_S = 30
 # Less than this share of the usual clock is a lowered one. The loop is right to 1 %.
 _LOWERED = 0.95
