@@ -1,0 +1,44 @@
+"""What every imported module goes through, so that the same network is the same module."""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax
+from tvm.relax import op, transform
+
+_MEAN = tvm.ir.Op.get("relax.mean")
+
+
+def simplify(module: tvm.IRModule) -> tvm.IRModule:
+    """Fold batch normalization into the convolutions before it, and constants; drop dead code.
+
+    As in the built-in networks, convolutions have a bias then, and the mean of whole maps is the
+    operator `adaptive_avg_pool2d`.
+    """
+    module = tvm.transform.Sequential(
+        [
+            transform.FoldBatchnormToConv2D(),
+            transform.DecomposeOpsForInference(),
+            transform.FoldConstant(),
+            transform.CanonicalizeBindings(),
+            transform.DeadCodeElimination(),
+        ]
+    )(module)
+    main = _GlobalPools().visit_expr(module["main"]).without_attr("num_input")  # ONNX's
+    module[module.get_global_var("main")] = main
+    return module
+
+
+@relax.expr_functor.mutator
+class _GlobalPools(relax.PyExprMutator):
+    """Replaces the mean of whole maps by the pooling that computes it."""
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        """Called for each call."""
+        call = self.visit_expr_post_order(call)
+        if call.op != _MEAN or len(call.args[0].ty.shape) != 4:
+            return call
+        axes = [int(axis) for axis in call.attrs.axis or ()]
+        if axes != [2, 3] or not call.attrs.keepdims:
+            return call
+        return op.nn.adaptive_avg_pool2d(call.args[0], (1, 1))
