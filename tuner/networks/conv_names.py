@@ -10,9 +10,8 @@ from tvm import relax
 _CONV = "relax.nn.conv2d"
 
 
-def name_convolutions(module: tvm.IRModule, names: Sequence[str]) -> tvm.IRModule:
-    """Give the results of main's convolutions their names, in order; the passes lose them."""
-    main = module["main"]
+def name_convolutions(main: relax.Function, names: Sequence[str]) -> relax.Function:
+    """Give the results of convolutions their names, in order; the passes lose those there were."""
     bindings = [binding for block in main.body.blocks for binding in block.bindings]
     convs = [
         binding.var
@@ -21,10 +20,9 @@ def name_convolutions(module: tvm.IRModule, names: Sequence[str]) -> tvm.IRModul
         and isinstance(binding.value.op, tvm.ir.Op)
         and binding.value.op.name == _CONV
     ]
-    if len(convs) == len(names):  # else some were folded away: nobody knows which
-        renamed = _Rename(dict(zip(convs, names, strict=True))).visit_expr(main)
-        module[module.get_global_var("main")] = renamed
-    return module
+    if len(convs) != len(names):  # some were folded away: nobody knows which
+        return main
+    return _Rename(dict(zip(convs, names, strict=True))).visit_expr(main)
 
 
 @relax.expr_functor.mutator

@@ -13,7 +13,6 @@ from tvm import relax
 
 from tuner.errors import UserError
 from tuner.networks import shapes
-from tuner.networks.conv_names import name_convolutions
 from tuner.networks.network import Network
 from tuner.networks.shapes import Shape
 from tuner.networks.simplify import simplify
@@ -105,7 +104,7 @@ def _import(path: Path, model: Any, name: str, shape: tuple[int, ...]) -> tvm.IR
 
     try:
         module = from_onnx(model, shape_dict={name: list(shape)})
-        module = simplify(module)
+        module = simplify(module, _conv_names(model))
     except Exception as error:  # of many types, TVM's and Python's
         raise UserError(
             f"TVM cannot import {path}: {_first_line(error)}",
@@ -115,7 +114,7 @@ def _import(path: Path, model: Any, name: str, shape: tuple[int, ...]) -> tvm.IR
     output = main.ret_ty
     if not isinstance(output, relax.TensorType) or output.dtype != "float32":
         raise UserError(f"the output of {path} is not one float32 tensor", "export it so")
-    return name_convolutions(module, _conv_names(model))
+    return module
 
 
 def _conv_names(model: Any) -> list[str]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tvm
 from tvm import relax
 from tvm.relax import op, transform
 
+from tuner.networks.conv_names import name_convolutions
+
 _MEAN = tvm.ir.Op.get("relax.mean")
 
 
-def simplify(module: tvm.IRModule) -> tvm.IRModule:
+def simplify(module: tvm.IRModule, conv_names: Sequence[str]) -> tvm.IRModule:
     """Fold batch normalization into the convolutions before it, and constants; drop dead code.
 
     As in the built-in networks, convolutions have a bias then, and the mean of whole maps is the
-    operator `adaptive_avg_pool2d`.
+    operator `adaptive_avg_pool2d`. Importers differ in the order of what does not depend on each
+    other; here it is that of the inputs of what follows.
+
+    Args:
+        conv_names: of main's convolutions in their order, by which tasks call them.
     """
     module = tvm.transform.Sequential(
         [
@@ -25,8 +33,8 @@ def simplify(module: tvm.IRModule) -> tvm.IRModule:
         ]
     )(module)
     main = _GlobalPools().visit_expr(module["main"]).without_attr("num_input")  # ONNX's
-    module[module.get_global_var("main")] = main
-    return module
+    module[module.get_global_var("main")] = name_convolutions(main, conv_names)
+    return transform.TopologicalSort(order="depth-first", direction="from-outputs")(module)
 
 
 @relax.expr_functor.mutator

@@ -14,7 +14,6 @@ from tvm import relax
 
 from tuner.errors import UserError
 from tuner.networks import shapes
-from tuner.networks.conv_names import name_convolutions
 from tuner.networks.nnvm import common_names, mxnet_names, nnvm_names, operators
 from tuner.networks.nnvm.attributes import Attributes
 from tuner.networks.nnvm.errors import Unusable
@@ -102,7 +101,7 @@ class Importer:
         if failure is not None:
             raise failure
         convs = [s.node.name for s in self._steps if isinstance(s.operation.layer, Conv)]
-        return name_convolutions(simplify(builder.finalize()), [*map(_identifier, convs)])
+        return simplify(builder.finalize(), [_identifier(name) for name in convs])
 
     def reference(self, data: np.ndarray) -> np.ndarray:
         """Run the network on `data` in float64."""
