@@ -92,12 +92,15 @@ def _register_binary(name: str) -> None:
             raise Unusable(f"its inputs differ in shape: {shape_of(left)}, {shape_of(right)}")
         return in_relax(left, right)
 
-    sides = ("lhs", "rhs")
-    elementwise = Operation(Function(same_shape, in_numpy), sides)
-    broadcast = Operation(Function(in_relax, in_numpy), sides)
-    operator(f"elemwise_{name}", of=_BOTH)(lambda attributes: elementwise)
-    operator(*_OLD_NAMES[name], of=(MXNET,))(lambda attributes: elementwise)
-    operator(f"broadcast_{name}", of=_BOTH)(lambda attributes: broadcast)
+    def elementwise(attributes: Attributes) -> Operation:
+        return Operation(Function(same_shape, in_numpy), ("lhs", "rhs"))
+
+    def broadcast(attributes: Attributes) -> Operation:
+        return Operation(Function(in_relax, in_numpy), ("lhs", "rhs"))
+
+    operator(f"elemwise_{name}", of=_BOTH)(elementwise)
+    operator(*_OLD_NAMES[name], of=(MXNET,))(elementwise)
+    operator(f"broadcast_{name}", of=_BOTH)(broadcast)
 
 
 for _name, _layer in ELEMENTWISE.items():

@@ -13,6 +13,8 @@ from tvm.relax import op
 from tuner.networks.nnvm.errors import Unusable
 from tuner.networks.nnvm.values import require_rank
 
+Counted = Literal["data", "padding", "window"]
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -32,7 +34,7 @@ class Pool:
     strides: tuple[int, int]
     padding: tuple[int, int, int, int]
     ceil_mode: bool
-    counted: Literal["data", "padding", "window"] = "data"
+    counted: Counted = "data"
 
     def emit(self, builder: relax.BlockBuilder, name: str, *inputs: relax.Expr) -> relax.Expr:
         sizes = require_rank(inputs[0], 4)[2:]
@@ -45,11 +47,13 @@ class Pool:
         pool = op.nn.avg_pool2d(
             inputs[0], self.kernel, **self._shared(), count_include_pad=self.counted != "data"
         )
-        # TVM has divided by all of the window: what counts fewer elements is made up for.
-        counts, whole = self._counts(sizes), self.kernel[0] * self.kernel[1]
-        if self.counted != "padding" or np.all(counts == whole):
+        if self.counted != "window":
             return builder.emit(pool, name)
-        factors = (whole / counts).astype(np.float32)[np.newaxis, np.newaxis]
+        # TVM does not count what a partial window lacks.
+        counts, whole = self._counts(sizes, "padding"), self.kernel[0] * self.kernel[1]
+        if np.all(counts == whole):
+            return builder.emit(pool, name)
+        factors = (counts / whole).astype(np.float32)[np.newaxis, np.newaxis]
         return builder.emit(op.multiply(builder.emit(pool), relax.const(factors)), name)
 
     def evaluate(self, *inputs: np.ndarray) -> np.ndarray:
@@ -69,7 +73,7 @@ class Pool:
         windows = windows[:, :, : len(rows), : len(columns)]
         if not self.average:
             return windows.max(axis=(4, 5))
-        return windows.sum(axis=(4, 5)) / self._counts(data.shape[2:])
+        return windows.sum(axis=(4, 5)) / self._counts(data.shape[2:], self.counted)
 
     def _shared(self) -> dict:
         return {"strides": self.strides, "padding": self.padding, "ceil_mode": self.ceil_mode}
@@ -86,15 +90,15 @@ class Pool:
             starts.append(range(-before, -before + stride * count, stride))
         return starts[0], starts[1]
 
-    def _counts(self, sizes: Sequence[int]) -> np.ndarray:
+    def _counts(self, sizes: Sequence[int], counted: Counted) -> np.ndarray:
         """Return how many elements the mean of each window is over."""
         counts = []
         for axis, starts in enumerate(self._starts(sizes)):
-            if self.counted == "window":
+            if counted == "window":
                 counts.append(np.full(len(starts), self.kernel[axis]))
                 continue
             low, high = 0, sizes[axis]
-            if self.counted == "padding":
+            if counted == "padding":
                 low, high = -self.padding[axis], high + self.padding[axis + 2]
             ends = np.minimum(np.array(starts) + self.kernel[axis], high)
             counts.append(ends - np.maximum(np.array(starts), low))
