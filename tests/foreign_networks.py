@@ -18,7 +18,7 @@ from tuner.networks.squeezenet import squeezenet
 NETWORKS = {"squeezenet": squeezenet, "mobilenet": mobilenet, "resnet18": resnet18}
 # Those that have batch normalization where they come from; the built-in ones have it folded in.
 NORMALIZED = ("mobilenet", "resnet18")
-EPSILON = 1e-3
+EPSILON = 2.0**-10
 
 
 class Dialect(Protocol):
@@ -74,16 +74,19 @@ def write(graph: Graph, dialect: Dialect, batch_norm: bool) -> None:
 
 
 def _unfold(layer: layers.Conv) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A weight and a batch normalization that fold into the layer's weight and bias."""
-    rng = np.random.default_rng(len(layer.bias))
+    """A weight and a batch normalization that fold into the layer's weight and bias.
+
+    Scales are powers of two, so that the folded weights are the layer's to the last bit.
+    """
+    rng = np.random.default_rng(layer.bias.size)
     channels = layer.weight.shape[0]
-    scale, var = rng.uniform(0.5, 2, channels), rng.uniform(0.5, 2, channels)
-    mean = rng.normal(0, 0.1, channels)
+    scale, deviation = (2.0 ** rng.integers(-1, 2, channels) for _ in range(2))
+    mean = rng.integers(-4, 5, channels) / 32
     arrays = {
-        "gamma": scale * np.sqrt(var + EPSILON),
+        "gamma": scale * deviation,
         "beta": layer.bias.reshape(-1) + mean * scale,
         "moving_mean": mean,
-        "moving_var": var,
+        "moving_var": deviation**2 - EPSILON,
     }
     weight = layer.weight / scale.reshape(-1, 1, 1, 1)
     return weight.astype(np.float32), {n: a.astype(np.float32) for n, a in arrays.items()}

@@ -135,16 +135,23 @@ def test_no_such_file(capsys):
 @pytest.mark.parametrize(
     "shape, phrase",
     [
-        (None, "no fixed shape (?x3x19x19); give it with --shape, for example 1x3x19x19"),
+        (None, "no fixed shape (?x3x19x19); give it with --shape, for example data=1,3,19,19"),
+        ("x=1,3,19,19", "the input of"),
         ("1x3x20x19", "--shape 1x3x20x19 does not fit the input data"),
         ("1x3x19", "--shape 1x3x19 does not fit"),
-        ("1,3,19,19", "is no shape; give it like 1x3x224x224"),
+        ("1;3;19;19", "is no shape; give it like data=1,3,224,224 or 1x3x224x224"),
         ("0x3x19x19", "is no shape"),
     ],
 )
 def test_shapes(capsys, tiny_onnx, shape, phrase):
     options = [] if shape is None else ["--shape", shape]
     assert phrase in _refuse(capsys, str(tiny_onnx), *options)
+
+
+@pytest.mark.parametrize("shape", ["1x3x19x19", "1,3,19,19", "data=1,3,19,19"])
+def test_ways_to_write_a_shape(capsys, tiny_onnx, shape):
+    cli.main(["plan", str(tiny_onnx), "--target", "rk3288", "--shape", shape, "--json"])
+    assert "n1_3x19x19" in capsys.readouterr().out
 
 
 def test_the_shape_of_a_built_in_network_is_fixed(capsys):

@@ -8,6 +8,7 @@ import tvm
 from tvm import relax
 from tvm.relax import op, transform
 
+from tuner.networks.batch_norm import fold_batch_norm
 from tuner.networks.conv_names import name_convolutions
 
 _MEAN = tvm.ir.Op.get("relax.mean")
@@ -23,9 +24,12 @@ def simplify(module: tvm.IRModule, conv_names: Sequence[str]) -> tvm.IRModule:
     Args:
         conv_names: of main's convolutions in their order, by which tasks call them.
     """
+    main_name = module.get_global_var("main")
+    # An importer may write a bias as a constant that it reshapes.
+    module = transform.FoldConstant()(module)
+    module[main_name] = fold_batch_norm(module["main"])
     module = tvm.transform.Sequential(
         [
-            transform.FoldBatchnormToConv2D(),
             transform.DecomposeOpsForInference(),
             transform.FoldConstant(),
             transform.CanonicalizeBindings(),
@@ -33,7 +37,7 @@ def simplify(module: tvm.IRModule, conv_names: Sequence[str]) -> tvm.IRModule:
         ]
     )(module)
     main = _GlobalPools().visit_expr(module["main"]).without_attr("num_input")  # ONNX's
-    module[module.get_global_var("main")] = name_convolutions(main, conv_names)
+    module[main_name] = name_convolutions(main, conv_names)
     return transform.TopologicalSort(order="depth-first", direction="from-outputs")(module)
 
 

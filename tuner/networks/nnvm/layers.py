@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import tvm
 from tvm import relax
 from tvm.relax import op
 
@@ -116,10 +115,6 @@ class BatchNorm:
         if np.any(vectors[3] + self.epsilon <= 0):
             raise Unusable("its moving_var has negative values", "train it anew")
         gamma, beta, mean, var = self._used(*vectors)
-        conv = self._without_bias(builder, data)
-        if conv is not None and axis == 1:
-            data, bias = conv
-            mean = mean - bias
         normalized = op.nn.batch_norm(
             data,
             *map(relax.const, (gamma, beta, mean, var)),
@@ -142,30 +137,6 @@ class BatchNorm:
         gamma = gamma if self.use_gamma else np.ones_like(gamma)
         beta = beta if self.use_beta else np.zeros_like(beta)
         return gamma, beta, mean, var
-
-    @staticmethod
-    def _without_bias(
-        builder: relax.BlockBuilder, data: relax.Expr
-    ) -> tuple[relax.Expr, np.ndarray] | None:
-        """Return the convolution and the bias that `data` is the sum of, if it is one.
-
-        TVM folds batch normalization only into a convolution that stands directly before it.
-        """
-        total = _call(builder, data, "relax.add")
-        if total is None or not isinstance(total.args[1], tvm.ir.GenericConst):
-            return None
-        conv, bias = total.args[0], total.args[1].value.numpy()
-        if _call(builder, conv, "relax.nn.conv2d") is None or bias.shape != (1, bias.size, 1, 1):
-            return None
-        return conv, bias.reshape(-1)
-
-
-def _call(builder: relax.BlockBuilder, variable: relax.Expr, operator: str) -> relax.Call | None:
-    """Return the call of `operator` that a variable is bound to, None if it is not to one."""
-    value = builder.lookup_binding(variable) if isinstance(variable, relax.Var) else None
-    if not isinstance(value, relax.Call) or not isinstance(value.op, tvm.ir.Op):
-        return None
-    return value if value.op.name == operator else None
 
 
 @dataclass(frozen=True)
