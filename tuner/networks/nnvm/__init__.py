@@ -45,10 +45,10 @@ def from_nnvm(
     """
     in_file = isinstance(graph, Path) or not graph.lstrip().startswith("{")
     source = str(graph) if in_file else "the graph"
-    text = _read(Path(graph)) if in_file else str(graph).encode()
     arrays = _parameters(parameters)
     try:
-        parsed = graph_json.parse(text.decode("utf-8"))
+        text = _read(Path(graph)).decode("utf-8") if in_file else str(graph)
+        parsed = graph_json.parse(text)
     except UnicodeDecodeError:
         raise UserError(f"{source} is not text", "give the JSON of a graph") from None
     except Unusable as error:

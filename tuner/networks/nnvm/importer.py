@@ -123,7 +123,7 @@ class Importer:
         inputs = [values[name] for name in step.inputs]
         result = step.operation.layer.emit(builder, _identifier(step.node.name), *inputs)
         shape = shape_of(result)
-        if math.prod(shape) > _LARGEST or 0 in shape:
+        if math.prod(shape) > _LARGEST or min(shape, default=1) < 1:
             raise Unusable(f"its result has shape {shape}", "check --shape and its attributes")
         return result
 
