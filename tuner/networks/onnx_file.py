@@ -78,7 +78,7 @@ def _load(path: Path) -> Any:
 def _not_onnx(path: Path) -> UserError:
     return UserError(
         f"{path} is not an ONNX file",
-        "name a built-in network, an .onnx file, or NNVM's graph.json",
+        "name a built-in network, an .onnx or .tflite file, or NNVM's graph.json",
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tuner.errors import UserError
-from tuner.networks import onnx_file
+from tuner.networks import onnx_file, tflite_file
 from tuner.networks.graph import Graph
 from tuner.networks.network import Network
 from tuner.networks.nnvm import from_nnvm
@@ -18,7 +18,7 @@ from tuner.networks.shapes import Shape
 Describe = Callable[[Graph], None]
 
 _DEFAULT_SEED = 0
-_SUFFIXES = (".json", ".onnx")  # of files, be they there or not
+_SUFFIXES = (".json", ".onnx", ".tflite")  # of files, be they there or not
 _networks: dict[str, tuple[str, tuple[int, ...], Describe]] = {}
 _aliases: dict[str, str] = {}
 
@@ -78,7 +78,7 @@ def get(name: str, seed: int = _DEFAULT_SEED) -> Network:
 def load(name: str, shape: Shape | None = None, params: Path | None = None) -> Network:
     """Return the built-in network called `name`, or the one in the file of this path.
 
-    A file is ONNX, or the JSON of an NNVM or MXNet graph.
+    A file is ONNX, TFLite, or the JSON of an NNVM or MXNet graph.
 
     Args:
         shape: of the input, for a file that leaves it open; with its name or without.
@@ -96,7 +96,8 @@ def load(name: str, shape: Shape | None = None, params: Path | None = None) -> N
                 )
             return from_nnvm(path, params, shape)
         _require_no_params(name, params)
-        return onnx_file.read(path, shape)
+        read = tflite_file.read if path.suffix == ".tflite" else onnx_file.read
+        return read(path, shape)
     if shape is not None:
         raise UserError(f"the shape of {name} is fixed", "leave --shape out")
     _require_no_params(name, params)
