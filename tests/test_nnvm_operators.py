@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import host
 import numpy as np
@@ -354,3 +356,12 @@ def test_no_operator_is_left_untested(dialect, cases):
     tested = {operators.find(case.op) for case in (*_COMMON, *cases)}
     left = {name for name in operators.names(dialect) if operators.find(name) not in tested}
     assert left <= {"log", "sqrt"}
+
+
+def test_the_operators_are_those_in_the_documentation():
+    page = Path(__file__).parent.parent / "docs" / "import.md"
+    table = page.read_text(encoding="utf-8").split("<!-- operators: ")[1].splitlines()[3:]
+    columns = [row.split(" | ")[1:3] for row in table]
+    for column, dialect in enumerate((NNVM, MXNET)):
+        documented = [name for row in columns for name in re.findall(r"`(\w+)`", row[column])]
+        assert sorted(documented) == operators.names(dialect)
