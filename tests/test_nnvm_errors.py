@@ -163,6 +163,15 @@ def test_shapes(tmp_path):
     assert "its data has shape (1, 9); 4 dimensions" in _refusal(writer, (1, 9))
 
 
+def test_the_shape_of_the_labels_does_no_harm():
+    writer = GraphWriter()
+    scores = writer.node("Flatten", "flat", ["data"])
+    writer.node("SoftmaxOutput", "prob", [scores, writer.variable("label")])
+    shapes = {"data": (1, 4, 9, 9), "label": (1,)}
+    found = networks.from_nnvm(writer.json(), writer.parameters, shapes)
+    assert found.input_name == "data" and found.input_shape == _SHAPE
+
+
 def test_shapes_that_the_graph_knows():
     """As MXNet and NNVM note them."""
     writer = GraphWriter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import host
 import numpy as np
@@ -14,7 +15,9 @@ from tvm import relax
 from tvm_ffi import structural_equal
 
 import schedules
-from tuner import networks, tasks
+from schedules import hardware
+from tuner import cli, network_run, networks, tasks
+from tuner.networks.graph import Graph
 
 _SHAPE = (1, 3, 224, 224)
 _DIALECTS = {"nnvm": (Nnvm, tvm_params), "mxnet": (MxNet, mxnet_params)}
@@ -85,6 +88,54 @@ def _run(module: tvm.IRModule, data: np.ndarray) -> np.ndarray:
     with schedules.unregistered():
         built = relax.build(module, host.TARGET)
     return relax.VirtualMachine(built, tvm.cpu())["main"](tvm.runtime.tensor(data)).numpy()
+
+
+def _small() -> Graph:
+    """A stem, a depthwise and a pointwise convolution, and a classifier."""
+    graph = Graph("data", (1, 3, 19, 19), seed=0)
+    layer = graph.conv("data", "stem", 8, kernel=3, stride=2)
+    layer = graph.conv(graph.depthwise(layer, "deep", 3, 1, 1), "point", 12, kernel=1)
+    graph.softmax(graph.dense(graph.global_average_pool(layer, "mean"), "fc", 7), "prob")
+    return graph
+
+
+@pytest.fixture
+def small_files(tmp_path) -> tuple[Path, Path]:
+    """Graph and parameters of a small network."""
+    writer = Nnvm()
+    write(_small(), writer, batch_norm=True)
+    (tmp_path / "x.json").write_text(writer.json())
+    (tmp_path / "x.params").write_bytes(tvm_params(writer.parameters))
+    return tmp_path / "x.json", tmp_path / "x.params"
+
+
+@pytest.mark.board
+def test_whichever_file_it_comes_from_the_library_is_the_same(small_files, tmp_path):
+    """To the last byte, so that a board takes the same time, to the last cycle."""
+    onnx = pytest.importorskip("onnx")
+    from onnx_writer import Onnx
+
+    shape = (1, 3, 19, 19)
+    writer = Onnx()
+    write(_small(), writer, batch_norm=True)
+    onnx.save(writer.model(shape), tmp_path / "x.onnx")
+    found = (
+        networks.load(str(small_files[0]), shape, small_files[1]),
+        networks.load(str(tmp_path / "x.onnx"), shape),
+    )
+    for number, network in enumerate(found):
+        board = hardware.board("rk3288")
+        network_run.build_scheduled(network, board, {}, tmp_path / f"{number}.so")
+    assert (tmp_path / "0.so").read_bytes() == (tmp_path / "1.so").read_bytes()
+
+
+@pytest.mark.board
+def test_a_graph_is_tuned_on_a_board(small_files, tmp_path, capsys):
+    graph, params = map(str, small_files)
+    options = ["--shape", "data=1,3,19,19", "--target", "rk3288", "--trials", "3", "--json"]
+    cli.main([graph, "--params", params, *options, "--log", str(tmp_path / "log.jsonl")])
+    result = json.loads(capsys.readouterr().out)
+    assert result["network"] == "x" and result["tuned"]["cycles"] > 0
 
 
 def test_graphs_of_mxnet_before_2017(tmp_path):

@@ -9,7 +9,7 @@ import tvm
 from tvm import relax
 
 import schedules
-from tuner.errors import UserError
+from tuner.errors import UserError, last_line
 
 _HOST = {"kind": "llvm"}
 
@@ -30,9 +30,8 @@ def evaluator(module: tvm.IRModule, source: str) -> Callable[[np.ndarray], np.nd
             machine = relax.VirtualMachine(built, tvm.cpu())
             return machine["main"](tvm.runtime.tensor(data.astype(np.float64))).numpy()
         except Exception as error:  # of many types, TVM's and Python's
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise UserError(
-                f"TVM cannot compute {source} in float64: {lines[-1][:200] if lines else error}",
+                f"TVM cannot compute {source} in float64: {last_line(error)}",
                 "export it with other operators",
             ) from error
 

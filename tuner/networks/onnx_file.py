@@ -11,7 +11,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tuner.errors import UserError
+from tuner.errors import UserError, last_line
 from tuner.networks import shapes
 from tuner.networks.network import Network
 from tuner.networks.shapes import Shape
@@ -70,7 +70,7 @@ def _load(path: Path) -> Any:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise UserError(
-            f"{path} is not a valid ONNX model: {_first_line(error)}", "export it anew"
+            f"{path} is not a valid ONNX model: {last_line(error)}", "export it anew"
         ) from error
     return model
 
@@ -107,7 +107,7 @@ def _import(path: Path, model: Any, name: str, shape: tuple[int, ...]) -> tvm.IR
         module = simplify(module, _conv_names(model))
     except Exception as error:  # of many types, TVM's and Python's
         raise UserError(
-            f"TVM cannot import {path}: {_first_line(error)}",
+            f"TVM cannot import {path}: {last_line(error)}",
             "export it with other operators or in another opset",
         ) from error
     main = module["main"]
@@ -135,7 +135,7 @@ def _reference(path: Path, model: Any, name: str) -> Callable[[np.ndarray], np.n
             (output,) = evaluator.run(None, {name: data.astype(np.float64)})
         except Exception as error:  # an operator of which onnx has no numpy version
             raise UserError(
-                f"onnx cannot compute {path} in float64: {_first_line(error)}",
+                f"onnx cannot compute {path} in float64: {last_line(error)}",
                 "export it with other operators or in another opset",
             ) from error
         return np.asarray(output)
@@ -170,8 +170,3 @@ def _in_float64(model: Any) -> Any:
             value.type.tensor_type.elem_type = TensorProto.DOUBLE
     del copy.graph.value_info[:]
     return copy
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__

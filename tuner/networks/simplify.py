@@ -9,7 +9,7 @@ from tvm import relax
 from tvm.relax import op, transform
 
 from tuner.networks.batch_norm import fold_batch_norm
-from tuner.networks.conv_names import name_convolutions
+from tuner.networks.variable_names import name_convolutions, number_others
 
 _MEAN = tvm.ir.Op.get("relax.mean")
 
@@ -38,7 +38,9 @@ def simplify(module: tvm.IRModule, conv_names: Sequence[str]) -> tvm.IRModule:
     )(module)
     main = _GlobalPools().visit_expr(module["main"]).without_attr("num_input")  # ONNX's
     module[main_name] = name_convolutions(main, conv_names)
-    return transform.TopologicalSort(order="depth-first", direction="from-outputs")(module)
+    module = transform.TopologicalSort(order="depth-first", direction="from-outputs")(module)
+    module[module.get_global_var("main")] = number_others(module["main"])
+    return module
 
 
 @relax.expr_functor.mutator

@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 from tvm.relax import transform
 
-from tuner.errors import UserError
+from tuner.errors import UserError, last_line
 from tuner.networks import shapes
 from tuner.networks.float64 import evaluator
 from tuner.networks.network import Network
@@ -70,10 +70,8 @@ def _guarded(path: Path, step: Callable[[], Any]) -> Any:
     except UserError:
         raise
     except Exception as error:  # of many types, TVM's and Python's, on corrupt files too
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[-1][:200] if lines else type(error).__name__
         raise UserError(
-            f"TVM cannot import {path}: {reason}", "convert it anew, in float32"
+            f"TVM cannot import {path}: {last_line(error)}", "convert it anew, in float32"
         ) from error
 
 

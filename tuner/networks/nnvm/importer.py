@@ -12,7 +12,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tuner.errors import UserError
+from tuner.errors import UserError, last_line
 from tuner.networks import shapes
 from tuner.networks.nnvm import common_names, mxnet_names, nnvm_names, operators
 from tuner.networks.nnvm.attributes import Attributes
@@ -73,6 +73,9 @@ class Importer:
         ]
         self._output = graph.nodes[graph.heads[0][0]].name
         variables = [number for number in order if graph.nodes[number].is_variable]
+        if isinstance(given, Mapping):  # who trained it may name the labels too
+            unused = {node.name for node in graph.nodes} - {graph.nodes[n].name for n in variables}
+            given = {name: shape for name, shape in given.items() if name not in unused}
         number = self._find_input(variables, given)
         self.input_name = graph.nodes[number].name
         self.input_shape = shapes.resolve(source, self.input_name, self._declared(number), given)
@@ -268,9 +271,7 @@ class Importer:
         except Unusable as error:
             raise UserError(f"{where}: {error.message}", error.fix or fix) from None
         except Exception as error:  # of many types, TVM's and Python's
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[-1][:200] if lines else type(error).__name__
-            raise UserError(f"{where}: TVM refuses it: {reason}", fix) from error
+            raise UserError(f"{where}: TVM refuses it: {last_line(error)}", fix) from error
 
 
 def _require_count(node: Node, operation: Operation) -> None:
