@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import numpy as np
 import tvm
 from tvm import relax
 
-from tuner.errors import UserError, last_line
+from tuner.errors import UserError
 from tuner.networks import shapes
-from tuner.networks.nnvm import common_names, mxnet_names, nnvm_names, operators
 from tuner.networks.nnvm.attributes import Attributes
-from tuner.networks.nnvm.errors import Unusable
+from tuner.networks.nnvm.errors import Unusable, naming
 from tuner.networks.nnvm.graph_json import GraphFile, Node
 from tuner.networks.nnvm.layers import Conv
-from tuner.networks.nnvm.operators import Operation
+from tuner.networks.nnvm.program import Program, Step
 from tuner.networks.nnvm.values import shape_of
 from tuner.networks.simplify import simplify
-
-# Importing them registers the operators.
-DIALECTS = (common_names, nnvm_names, mxnet_names)
 
 # Elements: no board has memory for a larger tensor, nor this computer to fold it.
 _LARGEST = 2**28
 _ATTRIBUTES_OF_SHAPE = ("__shape__", "shape")
-_COMPILED = "tvm_op"
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One node to compute, from the values called `inputs`."""
-
-    node: Node
-    operation: Operation
-    inputs: tuple[str, ...]
 
 
 class Importer:
@@ -62,21 +47,12 @@ class Importer:
         self._source = source
         self._graph = graph
         self._given = parameters
-        operations = self._operations()
-        sources = self._sources(operations)
-        order = self._order(sources)
-        self._require_known_names(order)
-        self._steps = [
-            _Step(graph.nodes[number], operations[number], self._names(number, sources, operations))
-            for number in order
-            if not graph.nodes[number].is_variable
-        ]
-        self._output = graph.nodes[graph.heads[0][0]].name
-        variables = [number for number in order if graph.nodes[number].is_variable]
+        program = Program(source, graph)
+        self._steps, self._output = program.steps, program.output
         if isinstance(given, Mapping):  # who trained it may name the labels too
-            unused = {node.name for node in graph.nodes} - {graph.nodes[n].name for n in variables}
-            given = {name: shape for name, shape in given.items() if name not in unused}
-        number = self._find_input(variables, given)
+            unused = {node.name for node in graph.nodes} - set(program.variables)
+            given = {name: shape for name, shape in given.items() if name not in unused} or None
+        number = self._find_input(program.variables, given)
         self.input_name = graph.nodes[number].name
         self.input_shape = shapes.resolve(source, self.input_name, self._declared(number), given)
         self._parameters = self._used_parameters()
@@ -117,11 +93,11 @@ class Importer:
 
     def _emit_all(self, builder: relax.BlockBuilder, values: dict[str, relax.Expr]) -> None:
         for step in self._steps:
-            with self._named_errors(step.node):
+            with self._naming(step.node):
                 values[step.node.name] = self._emit(builder, step, values)
 
     def _emit(
-        self, builder: relax.BlockBuilder, step: _Step, values: Mapping[str, relax.Expr]
+        self, builder: relax.BlockBuilder, step: Step, values: Mapping[str, relax.Expr]
     ) -> relax.Expr:
         inputs = [values[name] for name in step.inputs]
         result = step.operation.layer.emit(builder, _identifier(step.node.name), *inputs)
@@ -130,92 +106,8 @@ class Importer:
             raise Unusable(f"its result has shape {shape}", "check --shape and its attributes")
         return result
 
-    def _operations(self) -> dict[int, Operation]:
-        """Return what each node that is no variable computes.
-
-        The heads need not need them all, but what is unknown is better told at once.
-        """
-        nodes = [(n, node) for n, node in enumerate(self._graph.nodes) if not node.is_variable]
-        unknown: dict[str, list[str]] = {}
-        for _, node in nodes:
-            if operators.find(node.op) is None:
-                unknown.setdefault(node.op, []).append(node.name)
-        if _COMPILED in unknown:
-            raise UserError(
-                f"{self._source} is a graph that NNVM or TVM has compiled already",
-                "give the graph from before the build, with its parameters from then",
-            )
-        if unknown:
-            named = "; ".join(f"{op} ({', '.join(names)})" for op, names in unknown.items())
-            raise UserError(
-                f"{self._source} has operators that cannot be imported: {named}",
-                "docs/import.md has those that can",
-            )
-        operations = {}
-        for number, node in nodes:
-            convert = operators.find(node.op)
-            assert convert is not None
-            with self._named_errors(node):
-                operations[number] = convert(Attributes(node.attributes))
-        return operations
-
-    def _sources(self, operations: Mapping[int, Operation]) -> dict[int, Sequence[tuple[int, int]]]:
-        """Return the inputs of each node without those that only training needs."""
-        sources: dict[int, Sequence[tuple[int, int]]] = {}
-        for number, node in enumerate(self._graph.nodes):
-            operation = operations.get(number)
-            if operation is None:
-                sources[number] = ()
-                continue
-            with self._named_errors(node):
-                _require_count(node, operation)
-            count = None if operation.inputs is None else len(operation.inputs)
-            sources[number] = node.inputs[:count]
-        return sources
-
-    def _order(self, sources: Mapping[int, Sequence[tuple[int, int]]]) -> list[int]:
-        try:
-            order = self._graph.order(sources)
-            if len(self._graph.heads) != 1:
-                raise Unusable(
-                    f"it has {len(self._graph.heads)} outputs",
-                    "only networks of one output can be tuned",
-                )
-        except Unusable as error:
-            raise UserError(f"{self._source}: {error.message}", error.fix) from None
-        for number, output in (*self._graph.heads, *(e for n in order for e in sources[n])):
-            node = self._graph.nodes[number]
-            if output != 0:
-                with self._named_errors(node):
-                    raise Unusable(f"its output {output} is read; only output 0 is computed")
-        if self._graph.nodes[self._graph.heads[0][0]].is_variable:
-            raise UserError(f"{self._source} computes nothing", "give another graph")
-        return order
-
-    def _require_known_names(self, order: Sequence[int]) -> None:
-        seen: set[str] = set()
-        for number in order:
-            name = self._graph.nodes[number].name
-            if name in seen:
-                raise UserError(f"{self._source} has two nodes called {name}", "rename one")
-            seen.add(name)
-
-    def _names(
-        self,
-        number: int,
-        sources: Mapping[int, Sequence[tuple[int, int]]],
-        operations: Mapping[int, Operation],
-    ) -> tuple[str, ...]:
-        names = [self._graph.nodes[source].name for source, _ in sources[number]]
-        inputs = operations[number].inputs
-        if inputs is not None:
-            node = self._graph.nodes[number]
-            names += [f"{node.name}_{name}" for name in inputs[len(names) :]]
-        return tuple(names)
-
-    def _find_input(self, variables: Sequence[int], given: shapes.Shape | None) -> int:
-        """Return the variable that is no parameter."""
-        names = {self._graph.nodes[number].name: number for number in variables}
+    def _find_input(self, names: Mapping[str, int], given: shapes.Shape | None) -> int:
+        """Return the number of the variable that is no parameter; `names` are of all."""
         open_names = [name for name in names if name not in self._given]
         chosen = [name for name in given if name in names] if isinstance(given, Mapping) else []
         chosen = chosen or [name for name in open_names if name == "data"] or open_names
@@ -246,9 +138,12 @@ class Importer:
         attributes = Attributes(self._graph.nodes[number].attributes)
         for name in _ATTRIBUTES_OF_SHAPE:
             if shape is None and attributes.has(name):
-                with self._named_errors(self._graph.nodes[number]):
+                with self._naming(self._graph.nodes[number]):
                     shape = attributes.integers(name)
         return tuple(extent if extent > 0 else None for extent in shape) if shape else None
+
+    def _naming(self, node: Node) -> AbstractContextManager[None]:
+        return naming(self._source, node.name, node.op)
 
     def _used_parameters(self) -> dict[str, np.ndarray]:
         used: dict[str, np.ndarray] = {}
@@ -257,33 +152,9 @@ class Importer:
             for name in step.inputs:
                 if name in computed or name in used:
                     continue
-                with self._named_errors(step.node):
+                with self._naming(step.node):
                     used[name] = _require_parameter(name, self._given)
         return used
-
-    @contextmanager
-    def _named_errors(self, node: Node) -> Iterator[None]:
-        """Turn what goes wrong with a node into a `UserError` that names it."""
-        where = f"{self._source}: node {node.name} ({node.op})"
-        fix = "check that node where the graph comes from"
-        try:
-            yield
-        except Unusable as error:
-            raise UserError(f"{where}: {error.message}", error.fix or fix) from None
-        except Exception as error:  # of many types, TVM's and Python's
-            raise UserError(f"{where}: TVM refuses it: {last_line(error)}", fix) from error
-
-
-def _require_count(node: Node, operation: Operation) -> None:
-    given, names = len(node.inputs), operation.inputs
-    if names is None:
-        if given == 0:
-            raise Unusable("it has no inputs")
-        return
-    fewest, most = len(names) - operation.by_name, len(names) + len(operation.ignored)
-    # Either all that may be found by name are there, or none.
-    if given not in (fewest, *range(len(names), most + 1)):
-        raise Unusable(f"it has {given} inputs, not {len(names)}: {', '.join(names)}")
 
 
 def _require_parameter(name: str, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
