@@ -30,13 +30,13 @@ _WEIGHTS = {
     "conv1": (_random(8, 3, 3, 3), _random(8)),
     "conv2_dw": (_random(1, 3, 3, 8), _random(8)),
     "conv2_pw": (_random(12, 1, 1, 8), _random(12)),
-    "fc": (_random(5, 12), _random(5)),
+    "fc": (_random(5, 20), _random(5)),
 }
 
 
 @pytest.fixture
 def tiny(tmp_path) -> Path:
-    """A stem, a depthwise and a pointwise convolution, and a classifier."""
+    """A stem, a depthwise and a pointwise convolution, both joined, and a classifier."""
     writer = Writer(SHAPE)
     stem = writer.tensor("net/conv1/Relu;net/conv1/BiasAdd", (1, 5, 5, 8))
     writer.conv(writer.data, stem, *_WEIGHTS["conv1"], stride=2)
@@ -44,8 +44,11 @@ def tiny(tmp_path) -> Path:
     writer.depthwise(stem, deep, *_WEIGHTS["conv2_dw"])
     point = writer.tensor("conv2_pw", (1, 5, 5, 12))
     writer.conv(deep, point, *_WEIGHTS["conv2_pw"], stride=1)
-    mean, scores = writer.tensor("mean", (1, 12)), writer.tensor("scores", (1, 5))
-    writer.mean(point, mean)
+    joined, pooled = writer.tensor("join", (1, 5, 5, 20)), writer.tensor("pool", (1, 2, 2, 20))
+    writer.concat([point, deep], joined)
+    writer.max_pool(joined, pooled)
+    mean, scores = writer.tensor("mean", (1, 20)), writer.tensor("scores", (1, 5))
+    writer.mean(pooled, mean)
     writer.dense(mean, scores, *_WEIGHTS["fc"])
     writer.softmax(scores, writer.tensor("prob", (1, 5)))
     path = tmp_path / "tiny.tflite"
@@ -55,12 +58,15 @@ def tiny(tmp_path) -> Path:
 
 def _expected(data: np.ndarray) -> np.ndarray:
     value = data.astype(np.float64).transpose(0, 3, 1, 2)
+    values = []
     for name, stride, groups in (("conv1", 2, 1), ("conv2_dw", 1, 8), ("conv2_pw", 1, 1)):
         weight, bias = _WEIGHTS[name]
         weight = weight.transpose((3, 0, 1, 2) if groups > 1 else (0, 3, 1, 2))
         padding = (weight.shape[2] // 2,) * 4
         out = reference.conv2d(value, weight, (stride,) * 2, padding, groups=groups)
         value = np.clip(out + bias.reshape(1, -1, 1, 1), 0, 6 if groups > 1 else None)
+        values.append(value)
+    value = reference.max_pool2d(np.concatenate([values[2], values[1]], axis=1), 2, 2)
     weight, bias = _WEIGHTS["fc"]
     return reference.softmax(value.mean(axis=(2, 3)) @ weight.T + bias)
 
@@ -70,6 +76,13 @@ def test_convolutions_are_tasks(tiny):
     assert (network.name, network.title) == ("tiny", "tiny.tflite, 1x9x9x3")
     found = tasks.extract(network.module)
     assert [task.layers for task in found] == [("net_conv1_Relu",), ("conv2_dw",), ("conv2_pw",)]
+    operators = [
+        binding.value.op.name
+        for block in network.module["main"].body.blocks
+        for binding in block.bindings
+        if isinstance(binding.value, relax.Call)
+    ]
+    assert operators.count("relax.permute_dims") == 1  # of the input
     assert [task.epilogue for task in found] == [("bias", "relu"), ("bias",), ("bias", "relu")]
 
 

@@ -62,6 +62,28 @@ class Writer:
         kinds = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions")
         self._weighted(*kinds, source, result, weight, bias, options)
 
+    def max_pool(self, source: int, result: int) -> None:
+        """VALID max pooling over windows of 2x2."""
+        b = self._builder
+        tflite.Pool2DOptionsStart(b)
+        tflite.Pool2DOptionsAddPadding(b, tflite.Padding.VALID)
+        for add in (
+            tflite.Pool2DOptionsAddStrideH,
+            tflite.Pool2DOptionsAddStrideW,
+            tflite.Pool2DOptionsAddFilterHeight,
+            tflite.Pool2DOptionsAddFilterWidth,
+        ):
+            add(b, 2)
+        options = tflite.Pool2DOptionsEnd(b)
+        self._operator("MAX_POOL_2D", "Pool2DOptions", [source], result, options)
+
+    def concat(self, sources: list[int], result: int) -> None:
+        """Channels one behind the other."""
+        tflite.ConcatenationOptionsStart(self._builder)
+        tflite.ConcatenationOptionsAddAxis(self._builder, 3)
+        options = tflite.ConcatenationOptionsEnd(self._builder)
+        self._operator("CONCATENATION", "ConcatenationOptions", sources, result, options)
+
     def mean(self, source: int, result: int) -> None:
         """Mean of whole maps: (N, H, W, C) -> (N, C)."""
         tflite.ReducerOptionsStart(self._builder)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm import relax
-from tvm.relax import transform
+from tvm.relax import op, transform
+from tvm.relax.dpl import is_const, is_op, rewrite_call, wildcard
 
 from tuner.errors import UserError, last_line
 from tuner.networks import shapes
@@ -111,27 +112,42 @@ def _conv_names(model: Any, graph: Any) -> list[str]:
 
 
 def _in_nchw(module: tvm.IRModule) -> tvm.IRModule:
-    module = tvm.IRModule({"main": _WholeRanks().visit_expr(module["main"])})
-    return tvm.transform.Sequential(
-        [transform.Normalize(), transform.ConvertLayout({"relax.nn.conv2d": ["NCHW", "OIHW"]})]
+    module = tvm.IRModule({"main": _Layoutable().visit_expr(module["main"])})
+    module = tvm.transform.Sequential(
+        [
+            transform.Normalize(),
+            transform.ConvertLayout({"relax.nn.conv2d": ["NCHW", "OIHW"]}),
+            transform.FoldConstant(),
+        ]
     )(module)
+    return tvm.IRModule({"main": rewrite_call(_BOUNDED, _to_clip, module["main"])})
 
 
 @relax.expr_functor.mutator
-class _WholeRanks(relax.PyExprMutator):
-    """Gives constants that broadcast all dimensions: TVM transposes around biases of one."""
+class _Layoutable(relax.PyExprMutator):
+    """Writes operators in ways of which TVM knows how they are in another layout.
+
+    Without, it transposes in front of them and back behind: constants that broadcast need all
+    dimensions, and `clip` is a minimum of a maximum.
+    """
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         """Called for each call."""
         call = self.visit_expr_post_order(call)
+        name = call.op.name if isinstance(call.op, tvm.ir.Op) else ""
         rank = len(call.ty.shape) if isinstance(call.ty, relax.TensorType) else 0
-        if not isinstance(call.op, tvm.ir.Op) or call.op.name not in _BROADCASTING:
+        if name == "relax.clip":
+            low, high = (_bound(argument.value, rank) for argument in call.args[1:])
+            return op.minimum(op.maximum(call.args[0], low), high)
+        if name not in _BROADCASTING:
             return call
         arguments = [_with_rank(argument, rank) for argument in call.args]
         return relax.Call(call.op, arguments, call.attrs)
 
 
 _BROADCASTING = ("relax.add", "relax.subtract", "relax.multiply", "relax.divide")
+_DATA, _LOW, _HIGH = wildcard(), is_const(), is_const()
+_BOUNDED = is_op("relax.minimum")(is_op("relax.maximum")(_DATA, _LOW), _HIGH)
 
 
 def _with_rank(value: relax.Expr, rank: int) -> relax.Expr:
@@ -139,3 +155,16 @@ def _with_rank(value: relax.Expr, rank: int) -> relax.Expr:
         return value
     array: np.ndarray = value.value.numpy()
     return relax.const(array.reshape((1,) * (rank - array.ndim) + array.shape))
+
+
+def _bound(value: float, rank: int) -> relax.Expr:
+    return relax.const(np.full((1,) * rank, value, np.float32))
+
+
+def _to_clip(bounded: relax.Expr, matches: dict) -> relax.Expr:
+    """Undo what `_Layoutable` did to a `clip`."""
+    low, high = (matches[bound].value.numpy() for bound in (_LOW, _HIGH))
+    if low.size != 1 or high.size != 1:
+        return bounded
+    bounds = (relax.prim_value(float(bound.item())) for bound in (low, high))
+    return op.clip(matches[_DATA], *bounds)
