@@ -16,6 +16,8 @@ from nnvm_writer import MxNet, Nnvm, mxnet_params, tvm_params
 from tuner import networks
 from tuner.errors import UserError
 from tuner.networks import layers
+from tuner.networks.nnvm import params
+from tuner.networks.nnvm.errors import Unusable
 
 _SHAPE = (1, 3, 8, 8)
 _ARRAYS = {
@@ -31,8 +33,6 @@ _FORMATS = {
 
 
 def _read(data: bytes) -> dict[str, np.ndarray]:
-    from tuner.networks.nnvm import params
-
     return params.parse(data)
 
 
@@ -82,8 +82,6 @@ def test_garbage_behind_the_magic_number(content, magic):
 
 
 def _require_small(data: bytes) -> None:
-    from tuner.networks.nnvm.errors import Unusable
-
     tracemalloc.start()
     try:
         arrays = _read(data)
