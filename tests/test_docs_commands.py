@@ -15,7 +15,7 @@ _COMMAND = re.compile(r"^python -m tuner (.+)$", re.MULTILINE)
 COMMANDS = sorted(
     {
         found
-        for page in ("deploy.md", "export.md", "server.md")
+        for page in ("deploy.md", "export.md", "farm.md", "server.md")
         for found in _COMMAND.findall((DOCS / page).read_text(encoding="utf-8"))
     }
 )
