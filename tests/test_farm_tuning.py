@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
-import threading
-import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from test_board_tracker import free_port, tracker
 from test_end_to_end import tiny  # noqa: F401  registers the network
@@ -55,28 +55,34 @@ def _proposals(log) -> list[tuple]:
     )
 
 
-def test_three_boards_one_killed_give_what_one_board_gives(capsys, tmp_path):
+def _kill_one_in_session(boards: list[EmulatedBoard]) -> None:
+    """SIGKILL for a board that serves a client: its listener, the supervisor and the session."""
+    for board in boards:
+        family = [*psutil.Process(board.pid).children(recursive=True), psutil.Process(board.pid)]
+        if len(family) >= 3:
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            return
+    raise AssertionError("no board serves a client")
+
+
+def test_three_boards_one_killed_give_what_one_board_gives(capsys, tmp_path, monkeypatch, caplog):
     alone = _tune(capsys, tmp_path / "alone.jsonl")
-    log, killed_at = tmp_path / "farm.jsonl", []
-
-    def kill_one(board: EmulatedBoard) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            lines = log.read_text().count("\n") if log.exists() else 0
-            if lines >= 8:
-                # While it serves a client: the supervisor and the session are processes of it.
-                killed_at.append(lines)
-                os.killpg(board.pid, signal.SIGKILL)
-                return
-            time.sleep(0.02)
-
+    log, connections = tmp_path / "farm.jsonl", itertools.count()
     with farm_of("rk3288", "rk3288", "rk3288") as (port, boards):
-        killer = threading.Thread(target=kill_one, args=(boards[0],))
-        killer.start()
+        connect = TrackedBoard.connect
+
+        def connect_and_kill(self, timeout_s):
+            remote = connect(self, timeout_s)
+            if next(connections) == 12:  # after the survey of the farm and some trials
+                _kill_one_in_session(boards)
+            return remote
+
+        monkeypatch.setattr(TrackedBoard, "connect", connect_and_kill)
         result = _tune(capsys, log, "--tracker", f"127.0.0.1:{port}", "--key", KEY)
-        killer.join()
-        assert not boards[0].running and boards[1].running and boards[2].running
-    assert killed_at and killed_at[0] < TRIALS
+        assert [board.running for board in boards].count(False) == 1
+    assert "failed, on to another board" in caplog.text
     found = records.read(log)
     assert not [record.error for record in found if record.error]
     assert _proposals(log) == _proposals(tmp_path / "alone.jsonl")
