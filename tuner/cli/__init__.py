@@ -16,6 +16,7 @@ from tuner.cli.compare import compare_verb
 from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
 from tuner.cli.export import export_verb
+from tuner.cli.image import image_verb
 from tuner.cli.order_search import order_search_verb
 from tuner.cli.plan import plan_verb
 from tuner.cli.report import report_verb
@@ -63,6 +64,7 @@ for _verb in (
     report_verb,
     compare_verb,
     export_verb,
+    image_verb,
     best_verb,
     doctor_verb,
     boards_verb,
