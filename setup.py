@@ -21,6 +21,7 @@ setup(
             "microkernels/orders/*.json",
         ],
         "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.export": ["runner/*"],
         "tuner.report": ["*.css"],
         "benchmarks": ["*.csv", "*.c", "board/*.cc"],
     },
@@ -33,6 +34,7 @@ setup(
         # The tuner.
         "click>=8.1",
         "filelock>=3.12",
+        "pillow>=9.1",
         "platformdirs>=3",
         "rich>=13",
         "tqdm>=4.65",

@@ -15,10 +15,12 @@ from tuner.cli.options import (
     load_network,
     network_argument,
     parse_duration,
+    parse_tracker,
     require_threads,
     require_whole_address,
     resolve_board,
     target_option,
+    tracker_options,
 )
 from tuner.errors import UserError
 from tuner.measure import BoardInfo
@@ -37,6 +39,12 @@ _OPTIONS = (
     network_argument,
     target_option,
     address_options,
+    tracker_options,
+    click.option(
+        "--boards",
+        type=click.IntRange(min=1),
+        help="Boards of the tracker to use at once.  [default: those that are free]",
+    ),
     click.option(
         "--trials",
         type=click.IntRange(min=1),
@@ -93,6 +101,9 @@ class Settings:
     target: str
     host: str | None
     port: int | None
+    tracker: str | None
+    key: str | None
+    boards: int | None
     trials: int | None
     time: str | None
     seed: int
@@ -111,7 +122,13 @@ class Job:
 
     def __init__(self, settings: Settings) -> None:
         require_whole_address(settings.host, settings.port)
-        if settings.host is not None and settings.threads is not None:
+        self.tracked = parse_tracker(settings.tracker, settings.key)
+        if self.tracked is not None and settings.host is not None:
+            raise UserError("--host and --tracker name two places", "give one of them")
+        if self.tracked is None and settings.boards is not None:
+            raise UserError("--boards is for a farm", "give --tracker and --key too")
+        is_elsewhere = settings.host is not None or self.tracked is not None
+        if is_elsewhere and settings.threads is not None:
             raise UserError(
                 "--threads is for an emulated board that starts here",
                 "leave it out, and set TVM_NUM_THREADS where the board's server starts",

@@ -7,6 +7,8 @@ import logging
 import os
 import shlex
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
@@ -15,7 +17,7 @@ from tuner.cli.job import Job, Settings, job_options
 from tuner.cli.open_boards import open_boards
 from tuner.cli.options import names_core
 from tuner.errors import UserError
-from tuner.measure import Measurer, describe
+from tuner.measure import Endpoint, Measurer, describe, farm
 from tuner.records import Log
 from tuner.report.plan import print_plan
 from tuner.report.progress import Progress
@@ -51,15 +53,15 @@ def _tune(settings: Settings, as_json: bool, quiet: bool) -> None:
     # Tables would spoil the one JSON object on standard output.
     console = make_console(stderr=as_json)
     workers = os.cpu_count() or 1
-    address = (settings.host, settings.port, settings.threads)
-    with Log(job.log_path) as log, open_boards(board, *address, workers) as endpoints:
+    with Log(job.log_path) as log, _open_boards(settings, job, workers) as endpoints:
         _require_own_log(log, job)
         info = describe(endpoints[0], board, names_core(settings.target))
         log.append_run(job.run(info))
         if not quiet:
             print_plan(console, job.plan(info, log.trials, workers))
         progress = Progress(options.trials, options.time_s, not quiet, sys.stderr.isatty())
-        with progress, Measurer(board.core.name, endpoints, workers) as measurer:
+        kind = Measurer if job.tracked is None else farm.FarmMeasurer
+        with progress, kind(board.core.name, endpoints, workers) as measurer:
             end = tune(searches, options, info, log, measurer, progress)
         if not quiet:
             console.print(
@@ -78,6 +80,14 @@ def _tune(settings: Settings, as_json: bool, quiet: bool) -> None:
         trials = sum(search.trials for search in searches)
         summary = summarize(job.network.name, settings.target, info, options.seed, trials, runs)
         print(json.dumps(summary))
+
+
+def _open_boards(
+    settings: Settings, job: Job, workers: int
+) -> AbstractContextManager[Sequence[Endpoint]]:
+    if job.tracked is not None:
+        return nullcontext(farm.boards(job.tracked, settings.boards))
+    return open_boards(job.board, settings.host, settings.port, settings.threads, workers)
 
 
 def _require_own_log(log: Log, job: Job) -> None:
