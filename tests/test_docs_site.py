@@ -86,28 +86,32 @@ def test_files_that_are_named_exist(page):
             assert (ROOT / code).exists(), f"{page.name} names {code}, which does not exist"
 
 
-def _commands(page: Path) -> list[str]:
-    """What follows `python -m tuner` in blocks of code and in the text."""
+def _commands(page: Path) -> list[tuple[str, bool]]:
+    """What follows `python -m tuner`, and whether it stands in a block, for the reader to copy."""
     blocks = [block for kind, block in _FENCE.findall(page.read_text()) if kind in ("", "sh")]
     whole = [block.replace("\\\n", "") for block in blocks]  # lines that go on
     lines = [line.removeprefix("$ ") for block in whole for line in block.splitlines()]
+    named = [(line, False) for line in _CODE.findall(_prose(page))]
     start = "python -m tuner "
     return [
-        line.removeprefix(start).removesuffix("&&")
-        for line in [*lines, *_CODE.findall(_prose(page))]
+        (line.removeprefix(start).removesuffix("&&"), to_copy)
+        for line, to_copy in [*((line, True) for line in lines), *named]
         if line.startswith(start) and "..." not in line
     ]
 
 
 @every_page
 def test_commands_are_understood(page):
-    for command in _commands(page):
+    for command, to_copy in _commands(page):
         words = shlex.split(command, comments=True)
-        verb = command_line.commands[words.pop(0) if words[0] in command_line.commands else "tune"]
-        context = click.Context(verb, info_name=command)
-        # Values are not looked at: many stand for the reader's own.
+        name = words.pop(0) if words[0] in command_line.commands else "tune"
+        verb = command_line.commands[name]
         try:
-            _, rest, _ = verb.make_parser(context).parse_args(words)
+            if to_copy:
+                verb.make_context(name, words).close()  # parses, and does not run it
+                continue
+            # In the text, values stand for the reader's own, and what is needed may be left out.
+            _, rest, _ = verb.make_parser(click.Context(verb)).parse_args(words)
         except click.UsageError as error:
             pytest.fail(f"{page.name}: python -m tuner {command}: {error.format_message()}")
         assert not rest, f"{page.name}: python -m tuner {command}: {rest} is too much"
