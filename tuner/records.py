@@ -27,7 +27,7 @@ _START = b'{"v": '
 # What was measured with the convolution before records said it.
 _OLD_EPILOGUE = ("bias", "relu")
 # They may come from a busy host or network: another attempt can end otherwise.
-_TRANSIENT = ("build timeout", "run timeout")
+_TRANSIENT = ("build timeout", "run timeout", "lost connection")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,14 @@ def read_runs(path: Path) -> list[Run]:
     return [entry for entry in _entries(path) if isinstance(entry, Run)]
 
 
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # reading a device may never end
+        kind = "folder" if path.is_dir() else "device"
+        raise UserError(f"the log {path} is a {kind}", "name a file with --log")
+
+
 def _entries(path: Path) -> Iterator[Record | Run]:
+    _require_file(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -214,8 +221,7 @@ class Log:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Log:
-        if self.path.is_dir():
-            raise UserError(f"the log {self.path} is a folder", "name a file in it with --log")
+        _require_file(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
