@@ -119,7 +119,7 @@ def _measurer(
         faulty = inject.FaultyBoard(endpoints[0])
         return inject.FaultyMeasurer(board.core.name, faulty, board, workers, faults)
     if job.tracked is not None:
-        # Which of the farm's boards a session gets is not known: each would need a clock of its own.
+        # Which board a session gets is not known, so there is no clock to hold it to.
         return farm.FarmMeasurer(board.core.name, endpoints, workers)
     guard = None if info.emulated else health.ClockGuard(endpoints, board)
     return Measurer(board.core.name, endpoints, workers, guard)
