@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tvm.support.popen_pool import PopenPoolExecutor
 
@@ -15,6 +17,19 @@ from tuner.measure.errors import TrialError
 
 # A candidate takes about half a second; a compiler that takes this long has run away.
 _TIME_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of compiling a candidate.
+
+    Attributes:
+        seconds: wall time.
+        static: what its code tells without running, see `static_facts.read`.
+    """
+
+    seconds: float
+    static: dict[str, Any] | None
 
 
 class Builder:
@@ -53,8 +68,8 @@ class Builder:
         config: dict[str, int | str],
         epilogue: tuple[str, ...],
         library: Path,
-    ) -> float:
-        """Compile a candidate into the shared library `library`; return the seconds it took.
+    ) -> Built:
+        """Compile a candidate into the shared library `library`, and read its code.
 
         Raises:
             TrialError: it does not compile, or not in time.
@@ -62,12 +77,12 @@ class Builder:
         start = time.monotonic()
         arguments = (workload.key, schedule, config, self._core_name, epilogue, str(library))
         try:
-            self._pool.submit(compile_candidate, *arguments).result()
+            static = self._pool.submit(_compile_and_read, *arguments).result()
         except TimeoutError:
             raise TrialError("build timeout", f"not compiled within {_TIME_LIMIT_S} s") from None
         except Exception as error:  # whatever a schedule raises on a bad config
             raise TrialError("build", str(error)) from error
-        return time.monotonic() - start
+        return Built(time.monotonic() - start, static)
 
     def close(self) -> None:
         """Kill the worker processes."""
@@ -78,6 +93,21 @@ def _prepare_worker() -> None:
     # Ctrl-C goes to the whole process group; only the tuner itself is to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import schedules  # noqa: F401  (the first candidate must not pay for the import)
+
+
+def _compile_and_read(
+    workload_key: str,
+    schedule: str,
+    config: dict[str, int | str],
+    core_name: str,
+    epilogue: tuple[str, ...],
+    library: str,
+) -> dict[str, Any] | None:
+    """Compile one candidate and return its facts. Runs in a worker process."""
+    from tuner.measure import static_facts
+
+    compile_candidate(workload_key, schedule, config, core_name, epilogue, library)
+    return static_facts.read(Path(library), core_name)
 
 
 def compile_candidate(

@@ -14,7 +14,7 @@ from typing import Any
 import schedules
 from tuner.measure import checker
 from tuner.measure.boards import Endpoint
-from tuner.measure.builder import Builder
+from tuner.measure.builder import Builder, Built
 from tuner.measure.errors import TrialError
 from tuner.measure.runner import run_candidate
 from tuner.search.candidate import Candidate
@@ -39,6 +39,7 @@ class Outcome:
     check: dict[str, Any] | None = None
     build_s: float = 0.0
     run_s: float = 0.0
+    static: dict[str, Any] | None = None
 
 
 class Measurer:
@@ -76,9 +77,9 @@ class Measurer:
         workload, candidate = trial.task.workload, trial.candidate
         config = dict(candidate.config)
         library = Path(self._folder.name) / f"trial{trial.index}.so"
-        build_s = run_s = 0.0
+        built, run_s = Built(0.0, None), 0.0
         try:
-            build_s = self._builder.build(
+            built = self._builder.build(
                 workload, candidate.schedule, config, trial.task.epilogue, library
             )
             problem = checker.problem(workload, trial.task.epilogue)
@@ -93,7 +94,7 @@ class Measurer:
             check = checker.check(run.output, problem.expected, problem.allowed(growth))
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
-            return Outcome(error=failure, build_s=build_s, run_s=run_s)
+            return Outcome((), failure, None, built.seconds, run_s, built.static)
         finally:
             library.unlink(missing_ok=True)
-        return Outcome(run.costs_s, check=asdict(check), build_s=build_s, run_s=run_s)
+        return Outcome(run.costs_s, None, asdict(check), built.seconds, run_s, built.static)
