@@ -37,8 +37,14 @@ class _Space:
     def sample(self, rng: random.Random, n: int) -> list[Candidate]:
         return rng.sample(self.candidates, min(n, len(self)))
 
-    def features(self, candidate: Candidate) -> list[float]:
+    def features(self, candidate: Candidate, static=None) -> list[float]:
         return [math.log2(value + 1) for value in candidate.config.values()]
+
+    def least_s(self, candidate: Candidate, static) -> float:
+        return 1e-6
+
+    def tile(self, candidate: Candidate) -> tuple[float, ...]:
+        return (candidate.config["mr"], candidate.config["nr"])
 
     def cost_s(self, candidate: Candidate) -> float | None:
         mr, nr, block, order = candidate.config.values()
