@@ -18,7 +18,6 @@ from tvm.ir.utils import derived_object
 from tvm.support.popen_pool import PopenPoolExecutor
 
 import schedules
-from schedules import Conv2dWorkload
 from schedules.hardware import Board
 from tuner.board import session as board_session
 from tuner.board.elide import elide
@@ -73,7 +72,9 @@ def convolution(task: Task) -> tvm.tirx.PrimFunc:
     return function.with_attr("layout_free_buffers", [1])
 
 
-def search(board: Board, emulated: EmulatedBoard, task: Task, trials: int, seed: int, workers: int) -> Search:
+def search(
+    board: Board, emulated: EmulatedBoard, task: Task, trials: int, seed: int, workers: int
+) -> Search:
     """Run MetaSchedule with its defaults for `trials` measurements."""
     _skip_other_devices()
     from tvm.s_tir import meta_schedule as ms
@@ -136,7 +137,9 @@ def _compile(document: str, core_name: str, library: str, prepacked: bool) -> No
 
     module = tvm.ir.load_json(document)
     if prepacked:
-        module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+        module = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(
+            module
+        )
     built = tvm.compile(module, target=schedules.target(core_name))
     built.export_library(library, fcompile=link.fcompile(schedules.hardware.core(core_name).isa))
 

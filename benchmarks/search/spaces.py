@@ -38,11 +38,11 @@ LAYERS = (
     ("squeezenet", "fire2_squeeze"),
     ("squeezenet", "fire9_squeeze"),
     ("resnet18", "layer2_0_down"),
+    ("squeezenet", "fire4_expand1x1"),
     ("squeezenet", "fire2_expand3x3"),
     ("mobilenet", "conv7_pw"),
+    ("squeezenet", "conv1"),
     ("squeezenet", "fire6_expand3x3"),
-    ("mobilenet", "conv5_pw"),
-    ("squeezenet", "fire4_expand3x3"),
 )
 
 

@@ -71,6 +71,10 @@ def least_s(
         vectors *= (m + 2) ** 2 / (workload.kh * workload.kw * m * m)
     peak = 2 * _LANES / core.peak_flops_per_cycle
     cycles = vectors * (hot["cycles"] / hot["fmas"] if hot else peak)
+    # Each run of the inner loop ends with a branch that nobody foresees.
+    tile = 2 ** (facts.get("log2_mr", 0.0) + facts.get("log2_nr", 0.0)) / _LANES
+    depth = workload.ci if m else workload.k
+    cycles += vectors / (tile * depth) * core.figures["mispredict_cycles"].value
     if moving and workload.groups == 1:
         cycles += _moving_cycles(workload, facts, m, moving)
     clock_hz = hardware.board(core.usual_board).clock_hz

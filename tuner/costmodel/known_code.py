@@ -43,9 +43,7 @@ class KnownCode:
         if not by_tile:
             return None
         wanted = space.tile(candidate)
-        tile = min(
-            by_tile, key=lambda tile: sum(a != b for a, b in zip(tile, wanted, strict=True))
-        )
+        tile = min(by_tile, key=lambda tile: sum(a != b for a, b in zip(tile, wanted, strict=True)))
         _, _, static = min(
             reversed(by_tile[tile]),
             key=lambda known: (known[0] != space.workload.key, candidate.distance(known[1])),

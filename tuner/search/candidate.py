@@ -55,6 +55,8 @@ class Space:
             (schedule, schedule.space(workload, core))
             for schedule in schedules.find(workload, core)
         ]
+        self._nests: dict[Candidate, Mapping[str, float]] = {}
+        self._plain: dict[Candidate, tuple[list[float], list[float]]] = {}
 
     def __len__(self) -> int:
         return sum(len(space) for _, space in self._spaces)
@@ -108,12 +110,7 @@ class Space:
         places of its own for its knobs, and those of the other schedules are not-a-number, which
         is how XGBoost is told that a value is missing.
         """
-        facts = schedules.features(self.workload, self._core, candidate.schedule, candidate.config)
-        knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
-        values = self._space_of(candidate.schedule).features(candidate.config)
-        assert len(values) <= _MAX_KNOBS, f"{candidate.schedule} has more than {_MAX_KNOBS} knobs"
-        start = _MAX_KNOBS * schedules.list().index(candidate.schedule)
-        knobs[start : start + len(values)] = values
+        facts, knobs = self._plain_features(candidate)
         return [*facts, *estimate.features(static), *knobs]
 
     def least_s(self, candidate: Candidate, static: Mapping[str, Any] | None) -> float:
@@ -125,10 +122,26 @@ class Space:
         facts = self._nest(candidate)
         return tuple(facts.get(name, 0.0) for name in _TILE_FACTS)
 
+    # Asked for over and over, of the same candidates.
     def _nest(self, candidate: Candidate) -> Mapping[str, float]:
         """What the schedule knows of the loop nest."""
-        schedule = schedules.get(candidate.schedule)
-        return schedule.features(self.workload, self._core, candidate.config)
+        if candidate not in self._nests:
+            schedule = schedules.get(candidate.schedule)
+            self._nests[candidate] = schedule.features(self.workload, self._core, candidate.config)
+        return self._nests[candidate]
+
+    def _plain_features(self, candidate: Candidate) -> tuple[list[float], list[float]]:
+        """Facts of the loop nest, and knobs."""
+        if candidate not in self._plain:
+            name, config = candidate.schedule, candidate.config
+            facts = schedules.features(self.workload, self._core, name, config)
+            knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
+            values = self._space_of(name).features(config)
+            assert len(values) <= _MAX_KNOBS, f"{name} has more than {_MAX_KNOBS} knobs"
+            start = _MAX_KNOBS * schedules.list().index(name)
+            knobs[start : start + len(values)] = values
+            self._plain[candidate] = facts, knobs
+        return self._plain[candidate]
 
     def _space_of(self, name: str) -> KnobSpace:
         return next(space for schedule, space in self._spaces if schedule.name == name)

@@ -46,7 +46,9 @@ class XgbSearch(Strategy):
         hopeful = [each for each in sampled if described[each][1] <= best_s]
         explored = hopeful[: math.floor(n * _EXPLORED_SHARE + self.rng.random())]
         rest = hopeful[len(explored) :]
-        features, estimates_s = zip(*(described[c] for c in rest), strict=True) if rest else ((), ())
+        features, estimates_s = (
+            zip(*(described[c] for c in rest), strict=True) if rest else ((), ())
+        )
         scores = self._ranker.score(features, estimates_s)
         # Sorting keeps the order of the sample among equals.
         ranked = [rest[i] for i in sorted(range(len(rest)), key=lambda i: -scores[i])]
