@@ -60,8 +60,8 @@ class StoredSpace:
     """All candidates of a convolution.
 
     Attributes:
-        about: `name`, `network`, `workload`, `epilogue`, `core`, `board` (as in a record), `clock_hz`,
-            `command`, `versions`, `model`.
+        about: `name`, `network`, `workload`, `macs`, `epilogue`, `core`, `board` (as in a record),
+            `candidates_per_s` (of the host that measured), `command`, `versions`, `model`.
         measured: in the order of the space.
     """
 

@@ -1,4 +1,4 @@
-"""What is known of the code of candidates that were not compiled: that of the most alike that was."""
+"""What the code of candidates is like that were not compiled: as the most alike that was."""
 
 from __future__ import annotations
 

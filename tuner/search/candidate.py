@@ -106,9 +106,9 @@ class Space:
         """Return the fixed-length description of `candidate` that the cost model reads.
 
         What the schedule knows of the loop nest, `static` facts of its code or of code like it
-        (`tuner.measure.static_facts`; None: not known), then the knobs themselves: each schedule has
-        places of its own for its knobs, and those of the other schedules are not-a-number, which
-        is how XGBoost is told that a value is missing.
+        (`tuner.measure.static_facts`; None: not known), then the knobs themselves: each schedule
+        has places of its own for its knobs, and those of the other schedules are not-a-number,
+        which is how XGBoost is told that a value is missing.
         """
         facts, knobs = self._plain_features(candidate)
         return [*facts, *estimate.features(static), *knobs]
