@@ -121,10 +121,8 @@ class Record:
             raise TypeError("costs_s holds no times")
         if not isinstance(self.config, Mapping):
             raise TypeError("config is no object")
-        if not isinstance(self.error, Mapping | None):
-            raise TypeError("error is no object")
-        if not isinstance(self.static, Mapping | None):
-            raise TypeError("static is no object")
+        if not all(isinstance(each, Mapping | None) for each in (self.error, self.static)):
+            raise TypeError("error or static is no object")
         if not isinstance(self.cycles, int | None):
             raise TypeError("cycles is no number")
         # Looks at all the fields that it is made of.

@@ -54,16 +54,16 @@ class Replay:
 
     def trials(self, way: Way, seed: int) -> int:
         """Return how many trials it took to find one of these."""
-        order = self._order(way, seed)
+        order = self.order(way, seed)
         return next(done for done, each in enumerate(order, start=1) if self._is_near(each))
 
     def best_cycles(self, way: Way, seed: int, trials: int) -> int:
         """Return the cycles of the fastest of the first `trials`."""
-        first = itertools.islice(self._order(way, seed), trials)
+        first = itertools.islice(self.order(way, seed), trials)
         found = [self._by_candidate[candidate].cycles for candidate in first]
         return min(cycles for cycles in found if cycles is not None)
 
-    def _order(self, way: Way, seed: int) -> Iterator[Candidate]:
+    def order(self, way: Way, seed: int) -> Iterator[Candidate]:
         """Yield the candidates in the order in which they are measured."""
         strategy = way.create(seed)
         batch = self.space.defaults() if way.hand_picked else strategy.propose(self.space, _BATCH)

@@ -144,11 +144,11 @@ def measure(board: Board, layers: Sequence[tuple[str, str]] = LAYERS) -> Iterato
             place = (search.task.workload.key, search.task.epilogue, info.fingerprint)
             records = [record for record in log.trials if record.place == place]
             path = path_of(network, layer, board)
-            _store(path, about, search.space, records)
+            store(path, about, search.space, records)
             yield path
 
 
-def _store(path: Path, about: dict[str, Any], space: Space, records: Sequence[Record]) -> None:
+def store(path: Path, about: dict[str, Any], space: Space, records: Sequence[Record]) -> None:
     """Write the records of a whole space in the order of the space, the same bytes every time."""
     by_candidate = {
         Candidate(each.schedule["name"], each.schedule["version"], each.config): each

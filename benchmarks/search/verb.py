@@ -67,7 +67,7 @@ def search_verb(target: str, seeds: int, measure: bool, trials: int | None, as_j
         _print(document)
 
 
-def _metaschedule_path(board: Board) -> Path:
+def metaschedule_path(board: Board) -> Path:
     return spaces.FOLDER.parent / f"metaschedule.{board.name}.json"
 
 
@@ -88,16 +88,16 @@ def _run_metaschedule(board: Board, trials: int) -> None:
                 }
             )
             document = {"board": board.name, "trials": trials, "rows": rows, **provenance()}
-            _metaschedule_path(board).write_text(json.dumps(document) + "\n")
+            metaschedule_path(board).write_text(json.dumps(document) + "\n")
 
 
 def _beside_metaschedule(
     board: Board, stored: Sequence[spaces.StoredSpace], seeds: int
 ) -> dict[str, Any] | None:
     """Our best beside MetaSchedule's, for each layer that it searched."""
-    if not _metaschedule_path(board).exists():
+    if not metaschedule_path(board).exists():
         return None
-    document = json.loads(_metaschedule_path(board).read_text())
+    document = json.loads(metaschedule_path(board).read_text())
     theirs = {row["name"]: row for row in document["rows"]}
     rows = []
     for each in stored:

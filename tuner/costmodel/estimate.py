@@ -17,6 +17,7 @@ from schedules.hardware import Core
 _LANES = 4
 _FLOAT_BYTES = 4
 _Loop = Mapping[str, Any]
+_COUNTED = ("depth", "instructions", "cycles", "fmas", "loads", "stored", "spills")
 
 FEATURES = (
     "log2_cycles_per_fma",
@@ -29,6 +30,17 @@ FEATURES = (
 )
 """Of the loop that is densest in multiply-adds (vectors of four lanes), and of those that move and
 transform data for it."""
+
+
+def is_readable(static: Mapping[str, Any] | None) -> bool:
+    """Whether `static` holds what is computed with here: logs may be of other versions."""
+    loops = static.get("loops") if static else None
+    return isinstance(loops, Sequence) and all(
+        isinstance(loop, Mapping)
+        and all(isinstance(loop.get(name), int | float) for name in _COUNTED)
+        and loop["instructions"] > 0
+        for loop in loops
+    )
 
 
 def features(static: Mapping[str, Any] | None) -> list[float]:

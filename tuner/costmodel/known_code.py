@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tuner.costmodel import estimate
+
 if TYPE_CHECKING:
     from tuner.search.candidate import Candidate, Space
 
@@ -28,7 +30,7 @@ class KnownCode:
 
     def add(self, space: Space, candidate: Candidate, static: Mapping[str, Any] | None) -> None:
         """Take in what `candidate` was compiled to, if it is known."""
-        if static is None:
+        if static is None or not estimate.is_readable(static):
             return
         of_tile = self._known[candidate.schedule][space.tile(candidate)]
         of_tile.append((space.workload.key, candidate, static))
