@@ -25,48 +25,48 @@ _CODE = {
         .globl main
         .type main, %function
         main:
-        outer:
+        .Louter:
             mov r1, r6
-        inner:
+        .Linner:
             vld1.32 {d0-d1}, [r0]!
             vldr d4, [sp, #16]
             vmla.f32 q8, q0, d4[0]
             vmla.f32 q9, q0, d4[1]
             subs r1, r1, #1
-            bne inner
-        copy:
+            bne .Linner
+        .Lcopy:
             vld1.32 {d0-d3}, [r0]!
             ldr r3, [r0]
             vst1.32 {d0-d3}, [r2]!
             str r3, [r2]
             subs r4, r4, #1
-            bne copy
+            bne .Lcopy
             subs r5, r5, #1
-            bne outer
+            bne .Louter
             bx lr
     """,
     "cortex-a53": """
         .globl main
         .type main, %function
         main:
-        outer:
+        .Louter:
             mov x1, x6
-        inner:
+        .Linner:
             ldr q0, [x0], #16
             ldr q4, [sp, #16]
             fmla v8.4s, v0.4s, v4.s[0]
             fmla v9.4s, v0.4s, v4.s[1]
             subs x1, x1, #1
-            b.ne inner
-        copy:
+            b.ne .Linner
+        .Lcopy:
             ldp q0, q1, [x0], #32
             ldr w3, [x0]
             stp q0, q1, [x2], #32
             str w3, [x2]
             subs x4, x4, #1
-            b.ne copy
+            b.ne .Lcopy
             subs x5, x5, #1
-            b.ne outer
+            b.ne .Louter
             ret
     """,
 }

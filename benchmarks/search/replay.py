@@ -105,8 +105,8 @@ def _registered(name: str) -> Callable[[int], Strategy]:
     return lambda seed: search.create(name, seed)
 
 
-RANDOM, BLIND, XGB = "random", "xgb without static features", "xgb"
-TUNER = Way("xgb from the hand-picked", _registered("xgb"), hand_picked=True)
+RANDOM, BLIND, XGB = "random", "blind xgb", "xgb"
+TUNER = Way("tuner", _registered("xgb"), hand_picked=True)
 WAYS = (
     Way(RANDOM, _registered("random")),
     Way("evolution", _registered("evolution")),

@@ -177,9 +177,9 @@ def _print(document: dict[str, Any]) -> None:
         f"Trials to {document['near']:.0%} of the best on {document['board']}, "
         f"{document['threads']} threads, median of {document['seeds']} seeds {label}"
     )
-    table.add_column("space")
+    table.add_column("space", no_wrap=True)
     names = list(document["mean_trials"])
-    for column in ("candidates", "as good", "hopeless", *names):
+    for column in ("of", "as good", "hopeless", *names):
         table.add_column(column, justify="right")
     for row in document["spaces"]:
         counts = [row[f"{kind}candidates"] for kind in ("", "near_", "hopeless_")]
