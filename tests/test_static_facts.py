@@ -149,8 +149,7 @@ def test_work_on_idle_rows_counts():
     space = Space(workload, hardware.core("cortex-a17"))
     config = {"mr": 8, "nr": 4, "block": 1, "share": "channels", "panel": "packed"}
     even, uneven = (
-        Candidate("conv2d_gemm", space.defaults()[0].version, {**config, "mr": mr})
-        for mr in (6, 4)
+        Candidate("conv2d_gemm", space.defaults()[0].version, {**config, "mr": mr}) for mr in (6, 4)
     )
     # 24 channels are four tiles of six, which the cores share evenly, and six of four.
     assert space.least_s(even, None) < space.least_s(uneven, None)
