@@ -47,9 +47,11 @@ setup(
         "bench": ["matplotlib>=3.7"],
         "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
         "onnx": ["onnx>=1.16"],
+        "tflite": ["tflite>=2.18"],
         "test": [
             "matplotlib>=3.7",
             "onnx>=1.16",
+            "tflite>=2.18",
             "pytest>=7.4",
             "hypothesis>=6",
             "ruff==0.17.6",

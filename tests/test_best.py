@@ -56,7 +56,15 @@ def test_the_fastest_record_of_a_core_wins_and_others_are_passed_over(tmp_path, 
     gemm = {"name": "conv2d_gemm", "version": schedules.get("conv2d_gemm").version}
 
     def line(mr: int, cost: float, **changes) -> str:
-        config = {"mr": mr, "nr": 8, "block": 1, "share": "pixels", "panel": "packed"}
+        config = {
+            "mr": mr,
+            "nr": 8,
+            "block": 1,
+            "share": "pixels",
+            "panel": "packed",
+            "parts": 1,
+            "tail": 0,
+        }
         record = _record(schedule=gemm, config=config, costs_s=(cost,), **changes)
         return record.to_json() + "\n"
 

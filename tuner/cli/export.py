@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from tuner import export, networks
+from tuner import export
 from tuner.cli.options import (
+    load_network,
     network_argument,
-    parse_shape,
     require_log,
     resolve_board,
     target_option,
@@ -33,11 +33,16 @@ from tuner.cli.options import (
     help="Build with the fastest configs of this log.  [default: the records that ship with this]",
 )
 def export_verb(
-    network: str, shape: str | None, target: str, output: Path, log: Path | None
+    network: str,
+    shape: str | None,
+    params: Path | None,
+    target: str,
+    output: Path,
+    log: Path | None,
 ) -> None:
     """Write NETWORK, compiled for a board, with a program that runs it and needs only TVM."""
     board = resolve_board(target)
-    found = networks.load(network, parse_shape(shape))
+    found = load_network(network, shape, params)
     if log is None:
         choice = export.shipped(found, board)
     else:

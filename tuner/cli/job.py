@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from tuner import networks, search, tasks
+from tuner import search, tasks
 from tuner.cli.options import (
     address_options,
+    load_network,
     network_argument,
     parse_duration,
-    parse_shape,
     require_threads,
     require_whole_address,
     resolve_board,
@@ -83,6 +83,7 @@ class Settings:
 
     network: str
     shape: str | None
+    params: Path | None
     target: str
     host: str | None
     port: int | None
@@ -111,7 +112,7 @@ class Job:
         time_s = None if settings.time is None else parse_duration(settings.time)
         self.board = resolve_board(settings.target)
         require_threads(self.board, settings.threads)
-        self.network = networks.load(settings.network, parse_shape(settings.shape))
+        self.network = load_network(settings.network, settings.shape, settings.params)
         self.searches = [
             TaskSearch(task, self.board.core) for task in tasks.extract(self.network.module)
         ]
