@@ -90,12 +90,24 @@ def test_loops_are_counted_and_timed(core_name, tmp_path):
     computing, copying = static["loops"]
     core = hardware.core(core_name)
     assert {k: v for k, v in computing.items() if k != "cycles"} == {
-        **{"depth": 2, "instructions": 6, "fmas": 2, "loads": 1, "stores": 0},
-        **{"stored": 0, "spills": 1, "undecoded": 0},
+        "depth": 2,
+        "instructions": 6,
+        "fmas": 2,
+        "loads": 1,
+        "stores": 0,
+        "stored": 0,
+        "spills": 1,
+        "undecoded": 0,
     }
     assert {k: v for k, v in copying.items() if k != "cycles"} == {
-        **{"depth": 2, "instructions": 6, "fmas": 0, "loads": 2, "stores": 2},
-        **{"stored": 36, "spills": 0, "undecoded": 0},
+        "depth": 2,
+        "instructions": 6,
+        "fmas": 0,
+        "loads": 2,
+        "stores": 2,
+        "stored": 36,
+        "spills": 0,
+        "undecoded": 0,
     }
     # The multiply-adds alone take that long.
     assert computing["cycles"] >= 2 * 8 / core.peak_flops_per_cycle

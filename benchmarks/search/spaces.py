@@ -35,14 +35,14 @@ FOLDER = Path(__file__).parents[1] / "results" / "spaces"
 # Layers whose spaces are large enough for a search to matter; all kinds of convolution that the
 # four networks have.
 LAYERS = (
-    ("squeezenet", "fire2_squeeze"),
-    ("squeezenet", "fire9_squeeze"),
     ("resnet18", "layer2_0_down"),
-    ("squeezenet", "fire4_expand1x1"),
-    ("squeezenet", "fire2_expand3x3"),
-    ("mobilenet", "conv7_pw"),
     ("squeezenet", "conv1"),
+    ("squeezenet", "fire2_squeeze"),
+    ("squeezenet", "fire4_expand1x1"),
+    ("mobilenet", "conv7_pw"),
+    ("squeezenet", "fire9_squeeze"),
     ("squeezenet", "fire6_expand3x3"),
+    ("squeezenet", "fire2_expand3x3"),
 )
 
 

@@ -77,7 +77,8 @@ class Builder:
         start = time.monotonic()
         arguments = (workload.key, schedule, config, self._core_name, epilogue, str(library))
         try:
-            static = self._pool.submit(_compile_and_read, *arguments).result()
+            self._pool.submit(compile_candidate, *arguments).result()
+            static = self._pool.submit(_read_code, str(library), self._core_name).result()
         except TimeoutError:
             raise TrialError("build timeout", f"not compiled within {_TIME_LIMIT_S} s") from None
         except Exception as error:  # whatever a schedule raises on a bad config
@@ -95,18 +96,10 @@ def _prepare_worker() -> None:
     import schedules  # noqa: F401  (the first candidate must not pay for the import)
 
 
-def _compile_and_read(
-    workload_key: str,
-    schedule: str,
-    config: dict[str, int | str],
-    core_name: str,
-    epilogue: tuple[str, ...],
-    library: str,
-) -> dict[str, Any] | None:
-    """Compile one candidate and return its facts. Runs in a worker process."""
+def _read_code(library: str, core_name: str) -> dict[str, Any] | None:
+    """Return the facts of compiled code. Runs in a worker process."""
     from tuner.measure import static_facts
 
-    compile_candidate(workload_key, schedule, config, core_name, epilogue, library)
     return static_facts.read(Path(library), core_name)
 
 
