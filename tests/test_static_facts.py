@@ -159,9 +159,9 @@ def test_facts_of_other_versions_are_left_alone(static):
 def test_work_on_idle_rows_counts():
     workload = Conv2dWorkload(1, 16, 14, 14, 24, 1, 1)
     space = Space(workload, hardware.core("cortex-a17"))
-    config = {"mr": 8, "nr": 4, "block": 1, "share": "channels", "panel": "packed"}
+    shared = next(c for c in space if c.config.get("share") == "channels")
     even, uneven = (
-        Candidate("conv2d_gemm", space.defaults()[0].version, {**config, "mr": mr}) for mr in (6, 4)
+        Candidate(shared.schedule, shared.version, {**shared.config, "mr": mr}) for mr in (6, 4)
     )
     # 24 channels are four tiles of six, which the cores share evenly, and six of four.
     assert space.least_s(even, None) < space.least_s(uneven, None)
