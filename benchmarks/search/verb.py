@@ -180,7 +180,7 @@ def _print(document: dict[str, Any]) -> None:
     table.add_column("space", no_wrap=True)
     names = list(document["mean_trials"])
     for column in ("of", "as good", "hopeless", *names):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for row in document["spaces"]:
         counts = [row[f"{kind}candidates"] for kind in ("", "near_", "hopeless_")]
         trials = [f"{row['trials'][name]:g}" for name in names]
