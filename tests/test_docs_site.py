@@ -170,11 +170,21 @@ def test_the_reference_has_every_public_name(site, name):
             assert f'id="{name}.{public}"' in html or f'id="{own}"' in html, f"{public} is missing"
 
 
-def test_a_page_that_no_section_names_comes_last(tmp_path):
+def _navigation():
     spec = importlib.util.spec_from_file_location("navigation", DOCS / "site" / "navigation.py")
     navigation = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(navigation)
+    return navigation
+
+
+def test_the_sections_name_pages_that_exist():
+    named = {name for names in _navigation().SECTIONS.values() for name in names}
+    missing = named - {page.stem for page in PAGES}
+    assert not missing, f"docs/site/navigation.py names {', '.join(sorted(missing))}"
+
+
+def test_a_page_that_no_section_names_comes_last(tmp_path):
     for name in ("tune", "index", "unheard-of"):
         (tmp_path / f"{name}.md").touch()
-    sections = {title: names for title, names in navigation.pages(tmp_path).items() if names}
+    sections = {title: names for title, names in _navigation().pages(tmp_path).items() if names}
     assert list(sections.values()) == [["index", "tune"], ["unheard-of"]]
