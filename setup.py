@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+_DOCS = ["mkdocs>=1.6,<2", "mkdocstrings-python>=2", "Pygments>=2.15"]
+
 setup(
     name="tvm-arm-schedules",
     version="0.1.0",
@@ -21,6 +23,7 @@ setup(
             "microkernels/orders/*.json",
         ],
         "tuner.board": ["clock_loop.cc", "server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.export": ["runner/*"],
         "tuner.report": ["*.css"],
         "benchmarks": ["*.csv", "*.c", "board/*.cc"],
     },
@@ -33,6 +36,7 @@ setup(
         # The tuner.
         "click>=8.1",
         "filelock>=3.12",
+        "pillow>=9.1",
         "platformdirs>=3",
         "rich>=13",
         "tqdm>=4.65",
@@ -47,9 +51,13 @@ setup(
         "bench": ["matplotlib>=3.7"],
         "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
         "onnx": ["onnx>=1.16"],
+        "tflite": ["tflite>=2.18"],
+        "docs": _DOCS,
         "test": [
+            *_DOCS,
             "matplotlib>=3.7",
             "onnx>=1.16",
+            "tflite>=2.18",
             "pytest>=7.4",
             "hypothesis>=6",
             "ruff==0.17.6",

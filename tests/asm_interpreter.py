@@ -41,6 +41,7 @@ def run(kernel: PipelinedKernel, weights: np.ndarray, pixels: np.ndarray) -> np.
     """`weights` (K, MR) and `pixels` (K, at least NR) through `kernel`; the sums (MR, NR)."""
     k = len(weights)
     integers = {"steps": kernel.steps(k), "advance": kernel.advance(_FLOAT * pixels.shape[1])}
+    integers |= {"ahead": 0, "stride": 0}
     machine = _Machine({"weights": weights, "pixels": pixels}, integers)
     a64 = kernel.core.isa == "aarch64"
     # Halves: v3 is 6 and 7, q3 the same, d3 of ARMv7 is 3, d3 of AArch64 the lower half of v3.
@@ -68,7 +69,7 @@ def _counts(machine: _Machine, line: str) -> tuple[bool, str | None]:
             machine.add(register, amount)
         case ["subs", "steps", "steps", "#1"]:
             machine.add("steps", "#-1")
-        case ["cmp", "steps", "#0"]:
+        case ["cmp", "steps", "#0"] | ["prfm" | "pld", *_]:
             pass
         case ["cbz", "steps", _] | ["beq", _]:
             return True, "2:" if machine.general["steps"] == 0 else None

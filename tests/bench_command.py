@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from benchmarks import __main__ as command
+from tuner.board.emulator import params
 from tuner.measure import BoardInfo
 from tuner.networks import Network
 from tuner.networks.graph import Graph
@@ -30,7 +31,9 @@ class NoBoard:
 def describe(emulated, board) -> BoardInfo:
     """What such a board says of itself."""
     threads = emulated.threads
-    return BoardInfo(board.name, board.core.name, True, 2, board.clock_hz, threads)
+    return BoardInfo(
+        board.name, board.core.name, True, params.MODEL_VERSION, board.clock_hz, threads
+    )
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:

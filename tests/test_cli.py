@@ -17,7 +17,7 @@ from tuner.errors import UserError
 from tuner.measure import BoardInfo
 from tuner.records import Log
 
-_INFO = BoardInfo("rk3288", "cortex-a17", True, 2, 1_800_000_000, 4)
+_INFO = BoardInfo("rk3288", "cortex-a17", True, 3, 1_800_000_000, 4)
 
 
 def _run(capsys, *arguments) -> tuple[int, str, str]:

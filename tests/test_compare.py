@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tuner import records
+from tuner.board.emulator import params
 from tuner.cli.compare import compare_verb
 from tuner.errors import UserError
 from tuner.report import results
@@ -39,7 +40,7 @@ def test_the_faster_log_is_named_with_the_factor(squeezenet_log, tmp_path):
     shown = _print(squeezenet_log, faster)
     assert "A is faster in 0, B in 18 of 18" in shown
     assert "1.100x (B is 10.0% faster)" in shown
-    assert "(emulated, timing model v2)" in shown
+    assert f"(emulated, timing model v{params.MODEL_VERSION})" in shown
     assert "1.100x (A is 10.0% faster)" not in shown
     assert "0.909x (A is 10.0% faster)" in _print(faster, squeezenet_log)
 
@@ -49,17 +50,17 @@ def test_json(squeezenet_log, tmp_path):
     result = json.loads(_print(squeezenet_log, faster, "--json"))
     assert result["geometric_mean"] == pytest.approx(2.0)
     assert {layer["faster"] for layer in result["layers"]} == {"B"}
-    assert result["a"]["model"] == 2 and result["network"]["tuned"]["ratio"] == 1
+    assert result["a"]["model"] == params.MODEL_VERSION and result["network"]["tuned"]["ratio"] == 1
 
 
 def test_other_boards_models_and_versions_are_said(squeezenet_log, tmp_path):
-    changes = {"name": "rpi4", "model": 3, "threads": 2, "fingerprint": "rpi4/model3"}
+    changes = {"name": "rpi4", "model": 0, "threads": 2, "fingerprint": "rpi4/model0"}
     other = logs.squeezenet(tmp_path / "b.jsonl", board_changes=changes)
     text = other.read_text().replace('"tvm": "0.27.0.post1"', '"tvm": "0.28"')
     other.write_text(text)
     assert _compare(squeezenet_log, other).differences == [
         "board: rk3288 and rpi4",
-        "times: emulated, timing model v2 and emulated, timing model v3",
+        f"times: emulated, timing model v{params.MODEL_VERSION} and emulated, timing model v0",
         "threads: 4 and 2",
         "versions: llvm 22, project 0.1.0, tvm 0.27.0.post1 and llvm 22, project 0.1.0, tvm 0.28",
     ]

@@ -21,7 +21,7 @@ from tuner.cli.export import export_verb
 from tuner.errors import UserError
 from tuner.networks import Network
 
-FILES = ["README.md", "expected.npy", "input.npy", "manifest.json", "model.so", "run.py"]
+FILES = ["README.md", "expected.npy", "input.npy", "manifest.json", "model.so", "run", "run.py"]
 
 
 def _export(folder: Path, *options: str, target: str = "rk3288") -> str:
@@ -59,7 +59,8 @@ def test_a_bundle_says_what_is_in_it(capsys, tmp_path):
     log = str(tmp_path / "log.jsonl")
     cli.main(["tiny", "--target", "rk3288", "--trials", "6", "--log", log, "--json"])
     tuned = json.loads(capsys.readouterr().out)["tuned"]
-    shown = _export(tmp_path / "bundle", "--log", log)
+    shown = _export(tmp_path / "bundle", "--log", log, "--no-runner")
+    assert not (tmp_path / "bundle" / "run").exists() and "./bundle/run" not in shown
     assert "configs of the log log.jsonl" in shown
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     library = (tmp_path / "bundle" / manifest["library"]).read_bytes()

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import builds, imagenet
 from tuner import networks
+from tuner.board.emulator import params
 
 _ARGUMENTS = ("imagenet", "--model", "squeezenet", "--target", "rk3288")
 
@@ -63,7 +64,8 @@ def test_three_measurements_and_their_mean(capsys, runs):
 
 def test_the_table_is_labelled(capsys, runs):
     code, out, _ = bench_command.run(capsys, *_ARGUMENTS)
-    assert code == 0 and "(emulated, timing model v2)" in out and "steady" in out
+    label = f"(emulated, timing model v{params.MODEL_VERSION})"
+    assert code == 0 and label in out and "steady" in out
 
 
 def test_a_clock_that_changes_is_said_so(capsys, runs):

@@ -117,7 +117,15 @@ def test_values_of_which_no_single_one_is_to_blame():
 
 def test_a_direct_call_with_a_bad_config_says_where_and_what():
     message = r"conv2d_gemm for 3x3 16->24 @13x13 on cortex-a17: knob 'mr' is 5: legal are 4, 6"
-    config = {"mr": 5, "nr": 4, "block": 1, "share": "pixels", "panel": "packed"}
+    config = {
+        "mr": 5,
+        "nr": 4,
+        "block": 1,
+        "share": "pixels",
+        "panel": "packed",
+        "parts": 1,
+        "tail": 0,
+    }
     with pytest.raises(ValueError, match=message):
         schedules.conv2d_module(WORKLOAD, "conv2d_gemm", config, core("cortex-a17"))
 
@@ -130,7 +138,15 @@ def test_a_direct_call_for_what_is_not_supported_names_schedules_that_would():
 
 def test_a_bad_config_in_a_tensor_expression_is_refused_when_it_is_lowered():
     gemm = schedules.get("conv2d_gemm")
-    config = {"mr": 4, "nr": 4, "block": 3, "share": "pixels", "panel": "packed"}
+    config = {
+        "mr": 4,
+        "nr": 4,
+        "block": 3,
+        "share": "pixels",
+        "panel": "packed",
+        "parts": 1,
+        "tail": 0,
+    }
     data = te.placeholder((1, 16, 13, 13), name="data")
     weight = te.placeholder(gemm.packed_shape(WORKLOAD, config), name="weight")
     func = te.create_prim_func([data, weight, gemm.compute(data, weight, WORKLOAD, config)])

@@ -93,7 +93,15 @@ def _count(lines: list[str]) -> int:
 @functools.cache
 def _compiled_loop(core_name: str, mr: int, nr: int) -> list[str]:
     workload = Conv2dWorkload(1, 64, 13, 13, 24, 1, 1)
-    config = {"mr": mr, "nr": nr, "block": 1, "share": "pixels", "panel": "packed"}
+    config = {
+        "mr": mr,
+        "nr": nr,
+        "block": 1,
+        "share": "pixels",
+        "panel": "packed",
+        "parts": 1,
+        "tail": 0,
+    }
     module, _ = schedules.conv2d_module(workload, "conv2d_gemm", config, core(core_name))
     built = tvm.compile(module, target=schedules.target(core_name))
     loop = _hot_loop(built.mod.inspect_source("asm"))
@@ -169,7 +177,15 @@ def test_sums_of_every_tile_on_the_board(board_name, running_board, tmp_path):
         exact = host.expected(workload, data, weight, bias)
         for mr, nr in tiles(the_core):
             for panel in ("packed", "in_place"):
-                config = {"mr": mr, "nr": nr, "block": 2, "share": "pixels", "panel": panel}
+                config = {
+                    "mr": mr,
+                    "nr": nr,
+                    "block": 2,
+                    "share": "pixels",
+                    "panel": panel,
+                    "parts": 1,
+                    "tail": 0,
+                }
                 assert config in gemm.space(workload, the_core)
                 module, pack = schedules.conv2d_module(workload, gemm.name, config, the_core)
                 library = tmp_path / f"k{ci}_{mr}x{nr}_{panel}.so"

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import host
 import numpy as np
 import pytest
 import tvm
@@ -90,6 +91,42 @@ def test_the_module_computes_what_onnx_says(tiny_onnx):
     assert np.ptp(expected) > 0.05
 
 
+def test_what_is_not_a_convolution_of_ours_compiles_too(tmp_path):
+    """Shapes of no famous network, grouped, dilated and transposed, with a gate beside."""
+    node = helper.make_node
+    path = _write(
+        tmp_path / "odd.onnx",
+        [
+            node("Conv", ["data", "w0", "b0"], ["c0"], dilations=[2, 1], pads=[2, 0, 1, 3]),
+            node("HardSwish", ["c0"], ["h0"]),
+            node("Conv", ["h0", "w1"], ["c1"], group=2, strides=[2, 3], auto_pad="SAME_UPPER"),
+            node("ReduceMean", ["c1"], ["m1"], axes=[2, 3], keepdims=1),
+            node("Conv", ["m1", "w2"], ["g1"]),
+            node("Sigmoid", ["g1"], ["s1"]),
+            node("Mul", ["c1", "s1"], ["e1"]),
+            node("ConvTranspose", ["e1", "w3"], ["t1"], strides=[2, 2]),
+            node("Split", ["t1"], ["left", "right"], axis=1),
+            node("Sub", ["left", "right"], ["d1"]),
+            node("AveragePool", ["d1"], ["a1"], kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1),
+            node("Transpose", ["a1"], ["x1"], perm=[0, 2, 3, 1]),
+            node("Flatten", ["x1"], ["f1"]),
+            node("LogSoftmax", ["f1"], ["prob"], axis=1),
+        ],
+        [
+            *(_weight("w0", 6, 3, 3, 5), _weight("b0", 6), _weight("w1", 10, 3, 3, 3)),
+            *(_weight("w2", 10, 10, 1, 1), _weight("w3", 10, 4, 2, 2)),
+        ],
+    )
+    network = networks.load(str(path), {"data": SHAPE})
+    assert [task.layers for task in tasks.extract(network.module)] == [("c0",), ("c1",), ("g1",)]
+    data = network.random_input()
+    with host.as_arm():
+        pipeline = schedules.pipeline(host.TARGET)
+        built = relax.build(network.module, host.TARGET, relax_pipeline=pipeline)
+    output = relax.VirtualMachine(built, tvm.cpu())["main"](tvm.runtime.tensor(data)).numpy()
+    np.testing.assert_allclose(output, network.reference(data), rtol=1e-4, atol=1e-4)
+
+
 def test_constants_and_casts_are_widened_too(tmp_path):
     node, half = helper.make_node, numpy_helper.from_array(np.float32(0.1), "half")
     path = _write(
@@ -135,16 +172,23 @@ def test_no_such_file(capsys):
 @pytest.mark.parametrize(
     "shape, phrase",
     [
-        (None, "no fixed shape (?x3x19x19); give it with --shape, for example 1x3x19x19"),
+        (None, "no fixed shape (?x3x19x19); give it with --shape, for example data=1,3,19,19"),
+        ("x=1,3,19,19", "the input of"),
         ("1x3x20x19", "--shape 1x3x20x19 does not fit the input data"),
         ("1x3x19", "--shape 1x3x19 does not fit"),
-        ("1,3,19,19", "is no shape; give it like 1x3x224x224"),
+        ("1;3;19;19", "is no shape; give it like data=1,3,224,224 or 1x3x224x224"),
         ("0x3x19x19", "is no shape"),
     ],
 )
 def test_shapes(capsys, tiny_onnx, shape, phrase):
     options = [] if shape is None else ["--shape", shape]
     assert phrase in _refuse(capsys, str(tiny_onnx), *options)
+
+
+@pytest.mark.parametrize("shape", ["1x3x19x19", "1,3,19,19", "data=1,3,19,19"])
+def test_ways_to_write_a_shape(capsys, tiny_onnx, shape):
+    cli.main(["plan", str(tiny_onnx), "--target", "rk3288", "--shape", shape, "--json"])
+    assert "n1_3x19x19" in capsys.readouterr().out
 
 
 def test_the_shape_of_a_built_in_network_is_fixed(capsys):

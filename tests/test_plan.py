@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from tuner import records
 from tuner.board import launch
+from tuner.board.emulator import params
 from tuner.cli.plan import plan_verb
 
 
@@ -37,7 +38,7 @@ def _json(*options: str) -> dict:
 def test_it_says_what_how_much_and_how_long(tmp_path):
     shown = " ".join(_print().split())
     for fact in (
-        "SqueezeNet 1.1, 224x224 on rk3288 (emulated, timing model v2)",
+        f"SqueezeNet 1.1, 224x224 on rk3288 (emulated, timing model v{params.MODEL_VERSION})",
         "26 convolutions, 18 distinct, 349.2 MMAC",
         "in the same kernel: bias + relu",
         "cortex-a17 at 1.8 GHz, 4 threads, at most 28.8 GFLOP/s",

@@ -16,12 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from tuner import records
+from tuner.board.emulator import params
 from tuner.cli.report import report_verb
 from tuner.records import Log
 from tuner.report import charts, page, results
 from tuner.report.units import format_time
 
-LABEL = "rk3288 (emulated, timing model v2)"
+LABEL = f"rk3288 (emulated, timing model v{params.MODEL_VERSION})"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 BLUE = {"light": (0x09, 0x69, 0xDA), "dark": (0x58, 0xA6, 0xFF)}
 PAGE = {"light": (0xFF, 0xFF, 0xFF), "dark": (0x0D, 0x11, 0x17)}

@@ -18,7 +18,15 @@ from schedules.testing import workloads
 CORE = core("cortex-a17")
 GEMM = {"name": "conv2d_gemm", "version": schedules.get("conv2d_gemm").version}
 WORKLOAD = Conv2dWorkload(1, 80, 19, 19, 48, 1, 1)
-CONFIG = {"mr": 12, "nr": 4, "block": 2, "share": "pixels", "panel": "packed"}
+CONFIG = {
+    "mr": 12,
+    "nr": 4,
+    "block": 2,
+    "share": "pixels",
+    "panel": "packed",
+    "parts": 1,
+    "tail": 0,
+}
 
 
 def _line(of: Conv2dWorkload = WORKLOAD, config=CONFIG, **changes) -> str:

@@ -18,3 +18,9 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.fix}" if self.fix else self.message
+
+
+def last_line(error: Exception) -> str:
+    """Return what a library's error says in the end, for one line about it; never empty."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

@@ -23,6 +23,7 @@ class NestShape:
         over_channels: whether the cores share channels (else pixels).
         packed: whether pixels are packed.
         rows_a_tile: output rows that a pixel tile spans (at least; 0 for flattened tiles).
+        parts: into how many parts K is cut.
     """
 
     mr: int
@@ -33,10 +34,11 @@ class NestShape:
     over_channels: bool
     packed: bool
     rows_a_tile: int
+    parts: int = 1
 
     def features(self, workload: Conv2dWorkload, core: Core) -> dict[str, float]:
         """By the names of `schedules.features.FACTS`; sizes in bytes, on a log2 scale."""
-        k, mr, nr = workload.k, self.mr, self.nr
+        k, mr, nr = workload.k // self.parts, self.mr, self.nr
         channel_tiles = -(-workload.co // mr)
         block = self.pixel_tiles if self.over_channels else self.block
         blocks = -(-self.pixel_tiles // block)

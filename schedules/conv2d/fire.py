@@ -284,9 +284,5 @@ class _Expand(Nest):
     """The expanding 1x1, on panels that are there already."""
 
     def emit_block(self, image, first, turns, panels) -> None:
-        e = self.conv.e
-        with (
-            e.loop(self.channel_tiles, "channel_tile") as channel_tile,
-            e.loop(turns, "tile") as tile,
-        ):
-            self._compute(channel_tile, image, first + tile, panels, tile)
+        for part in self._parts():
+            self._compute_block(image, first, turns, panels, part, sums=None)

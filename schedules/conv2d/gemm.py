@@ -7,6 +7,8 @@ width; that is what deep, small maps want. 1x1 convolutions need no im2col and m
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
@@ -16,10 +18,15 @@ from ..workload import Conv2dWorkload
 from .facts import NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
-from .pixels import FlatTiling
+from .pixels import FlatTiling, LastTile, WholeTiles
+
+_TAIL = 4  # pixels of the narrower tile that may end a map
+_SMALL_MAP = 512  # pixels
+_PART_K = 576  # of tiles that L1 holds for the most part: 8 x 12 x 576 are 45 KiB
+_HALF_L2 = 256 << 10  # bytes, of the smallest L2 caches
 
 
-@schedule("conv2d_gemm", version=1)
+@schedule("conv2d_gemm", version=2)
 class Conv2dGemm(PackedConv2d):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return workload.groups == 1 and workload.dtype == "float32"
@@ -38,7 +45,15 @@ class Conv2dGemm(PackedConv2d):
                 and (config["panel"] == "packed" or workload.is_pointwise)
                 # A tile that is read in place must not reach beyond the plane.
                 and (config["panel"] == "packed" or nr <= workload.pixels)
+                and workload.ci % int(config["parts"]) == 0
+                and (config["parts"] == 1 or workload.k >= 256 * int(config["parts"]))
+                and (config["tail"] == 0 or config["share"] == "channels")
+                and (config["tail"] == 0 or has_tail(mr, nr))
             )
+
+        def has_tail(mr: int, nr: int) -> bool:
+            left = workload.pixels % nr
+            return nr < workload.pixels and 0 < left <= _TAIL < nr and (mr, _TAIL) in tiles(core)
 
         return KnobSpace(
             {
@@ -47,40 +62,80 @@ class Conv2dGemm(PackedConv2d):
                 "block": (1, 2, 4, 8, 16, 32),
                 "share": ("pixels", "channels"),
                 "panel": ("packed", "in_place"),
+                "parts": (1, 2, 4, 8, 16),
+                "tail": (0, _TAIL),
             },
             allowed,
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        shares_channels = self._shares_channels(workload, core)
+        space = self.space(workload, core)
+
+        def config(mr: int, nr: int) -> Config:
+            tile: Config = {"mr": mr, "nr": nr, "panel": "packed"}
+            if not shares_channels:
+                block = self._block(workload, core, mr, nr)
+                return {**tile, "block": block, "share": "pixels", "parts": 1, "tail": 0}
+            parts = self._parts(workload)
+            whole = {**tile, "block": 1, "share": "channels", "parts": parts, "tail": 0}
+            return {**whole, "tail": _TAIL} if {**whole, "tail": _TAIL} in space else whole
+
         def cost(tile: tuple[int, int]) -> float:
             """Cycles of the inner loops, work on idle rows and columns included."""
             mr, nr = tile
-            rows, columns = -(-workload.co // mr) * mr, -(-workload.pixels // nr) * nr
-            waste = rows * columns / (workload.co * workload.pixels)
-            return waste * tile_cost(core, mr, nr)
+            rows = -(-workload.co // mr) * mr
+            if tail := int(config(mr, nr)["tail"]):
+                whole = workload.pixels // nr * nr
+                return rows * (whole * tile_cost(core, mr, nr) + tail * tile_cost(core, mr, tail))
+            return rows * -(-workload.pixels // nr) * nr * tile_cost(core, mr, nr)
 
-        configs = self.space(workload, core)
-        mr, nr = min({(int(c["mr"]), int(c["nr"])) for c in configs}, key=lambda t: (cost(t), t))
-        pixel_tiles = -(-workload.pixels // nr)
-        # Big weights should cross the memory bus once: share the channels.
-        weights_stream = 4 * workload.k * workload.co > core.l1d_bytes * 8
-        if weights_stream and pixel_tiles < 64:
-            return {"mr": mr, "nr": nr, "block": 1, "share": "channels", "panel": "packed"}
-        # Else as many tiles a block as fit beside the weights' tile in half the L1 cache. Where a
-        # plane is one run of pixels, long runs are worth having the panels come from L2.
+        return config(
+            *min({(int(c["mr"]), int(c["nr"])) for c in space}, key=lambda t: (cost(t), t))
+        )
+
+    @staticmethod
+    def _shares_channels(workload: Conv2dWorkload, core: Core) -> bool:
+        """Big weights should cross the memory bus once.
+
+        On larger maps that pays when a pass over the weights leaves nothing in L2. Where all panels
+        of a small map stay near, a tail of its own is worth it.
+        """
+        is_small = workload.pixels < _SMALL_MAP
+        if is_small and workload.co >= 128 and 4 * workload.pixels * workload.k <= _HALF_L2 / 2:
+            return True
+        most = 8 if is_small else 16
+        is_big = 4 * workload.k * workload.co > most * core.l1d_bytes
+        return workload.pixels < 2 * _SMALL_MAP and is_big
+
+    @staticmethod
+    def _parts(workload: Conv2dWorkload) -> int:
+        """As few as bring the tiles of a part near L1, if the sums are at home in L2."""
+        parts = 1
+        if 4 * workload.co * workload.pixels > _HALF_L2:
+            return parts
+        while workload.k > parts * _PART_K and parts < 16 and workload.ci % (2 * parts) == 0:
+            parts *= 2
+        return parts
+
+    @staticmethod
+    def _block(workload: Conv2dWorkload, core: Core, mr: int, nr: int) -> int:
+        """As many tiles as fit beside the weights' tile in half the L1 cache.
+
+        Where a plane is one run of pixels, long runs are worth having the panels come from L2.
+        """
         budget = core.l1d_bytes * 2 if workload.is_pointwise else core.l1d_bytes // 2
-        block = 1
-        while (
-            2 * block <= min(32, pixel_tiles // 8)
-            and 4 * workload.k * (2 * block * nr + mr) <= budget
-        ):
+        most, block = min(32, -(-workload.pixels // nr) // 8), 1
+        while 2 * block <= most and 4 * workload.k * (2 * block * nr + mr) <= budget:
             block *= 2
-        return {"mr": mr, "nr": nr, "block": block, "share": "pixels", "panel": "packed"}
+        return block
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         if workload.is_pointwise:
             return 0.9
-        return 0.7 if workload.ow < 20 else 0.5
+        # First layers, measured: wide tiles pay for the packing of single pixels.
+        few = workload.ci <= 4 and core.isa == "aarch64"
+        return 0.7 if workload.ow < 20 or few else 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         nr = int(config["nr"])
@@ -94,17 +149,23 @@ class Conv2dGemm(PackedConv2d):
             over_channels=config["share"] == "channels",
             packed=config["panel"] == "packed",
             rows_a_tile=0,
+            parts=int(config["parts"]),
         ).features(workload, core)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
+        workload, mr, nr = conv.workload, int(config["mr"]), int(config["nr"])
         nest = Nest(
             conv,
-            kernel(core, int(config["mr"]), int(config["nr"])),
-            FlatTiling(conv.workload, int(config["nr"])),
+            kernel(core, mr, nr),
+            FlatTiling(workload, nr),
             block=int(config["block"]),
             packed=config["panel"] == "packed",
+            parts=int(config["parts"]),
         )
-        if config["share"] == "channels":
-            nest.emit_over_channels()
-        else:
+        if config["share"] == "pixels":
             nest.emit_over_pixels()
+            return
+        if tail := int(config["tail"]):
+            narrow = replace(nest, kernel=kernel(core, mr, tail), tiling=LastTile(workload, tail))
+            nest = replace(nest, tiling=WholeTiles(workload, nr), tail=narrow)
+        nest.emit_over_channels()

@@ -181,11 +181,17 @@ class _Groups:
         return getattr(self.conv, name)
 
     def store_row(self, image, channel, *pixels) -> None:
+        self.conv.store_row(*self._place(image, channel), *pixels)
+
+    def output_index(self, image, channel, offset):
+        image, channel = self._place(image, channel)
+        return self.conv.output_index(image, channel, offset)
+
+    def _place(self, image, channel):
+        """Image and channel of the convolution as it is."""
         groups = self.conv.workload.groups
-        number = tirx.floormod(image, groups)
-        self.conv.store_row(
-            tirx.floordiv(image, groups), number * self.workload.co + channel, *pixels
-        )
+        first = tirx.floormod(image, groups) * self.workload.co
+        return tirx.floordiv(image, groups), first + channel
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ activation and other fused operators are applied to that tile before it is store
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tvm import tirx
 from tvm.tirx import BufferLoad, ForKind
@@ -24,6 +26,20 @@ UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by t
 
 
 @dataclass(frozen=True)
+class Part:
+    """What of K is added up in one pass over the outputs.
+
+    Attributes:
+        first: its first input channel, an expression.
+        is_first, is_last: whether sums begin with it, or are complete with it.
+    """
+
+    first: Any
+    is_first: bool
+    is_last: bool
+
+
+@dataclass(frozen=True)
 class Nest:
     """One convolution's loop nest.
 
@@ -34,6 +50,9 @@ class Nest:
         block: pixel tiles that are packed together and share one pass over the weights.
         packed: whether pixels are packed; if not, the kernel reads the input planes in place
             (pointwise convolutions only).
+        parts: into how many equal parts K is cut, each a number of input channels. The panels of
+            a part stay in a cache that those of all K overflow; partial sums go through memory.
+        tail: the nest of one more, narrower tile of pixels (over channels only).
     """
 
     conv: Convolution
@@ -41,15 +60,30 @@ class Nest:
     tiling: PixelTiling
     block: int
     packed: bool = True
+    parts: int = 1
+    tail: Nest | None = None
 
     @property
     def channel_tiles(self) -> int:
         return -(-self.conv.workload.co // self.kernel.mr)
 
     @property
+    def part_channels(self) -> int:
+        """Input channels of a part."""
+        return self.conv.workload.ci // self.parts
+
+    @property
+    def part_k(self) -> int:
+        return self.conv.workload.k // self.parts
+
+    @property
     def panel_size(self) -> int:
-        """Elements of one packed tile of pixels."""
-        return self.conv.workload.k * self.tiling.nr
+        """Elements of one packed tile of pixels, of a part."""
+        return self.part_k * self.tiling.nr
+
+    @property
+    def tile_size(self) -> int:
+        return self.kernel.mr * self.tiling.nr
 
     def emit_over_pixels(self) -> None:
         """Cores share the pixels: each packs its own panels and reads all weights."""
@@ -63,51 +97,92 @@ class Nest:
             if tiles % self.block:
                 turns = e.bind("turns", tirx.min(self.block, tiles - first))
             panels = e.alloc("panels", self.block * self.panel_size) if self.packed else data
-            if self.packed and conv.workload.is_pointwise:
-                self._pack_planes(data, image, first, turns, panels)
-            elif self.packed:
-                with e.loop(turns, "tile") as tile:
-                    self._pack(data, image, first + tile, panels, tile * self.panel_size)
-            with e.loop(self.channel_tiles, "channel_tile") as channel_tile:
-                with e.loop(turns, "tile") as tile:
-                    self._compute(channel_tile, image, first + tile, panels, tile)
+            sums = self._sums(self.block)
+            for part in self._parts():
+                if self.packed and conv.workload.is_pointwise:
+                    self._pack_planes(data, image, first, turns, panels, part)
+                elif self.packed:
+                    with e.loop(turns, "tile") as tile:
+                        self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
+                self._compute_block(image, first, turns, panels, part, sums)
+
+    def _compute_block(self, image, first, turns, panels, part: Part, sums) -> None:
+        """All channels of the tiles of a block, from their panels."""
+        e = self.conv.e
+        with (
+            e.loop(self.channel_tiles, "channel_tile") as channel_tile,
+            e.loop(turns, "tile") as tile,
+        ):
+            panel = (panels, tile * self.panel_size)
+            sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
+            self._compute(channel_tile, image, first + tile, panel, part, sum_at)
 
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
-        conv, e, tiles = self.conv, self.conv.e, self.tiling.count
+        conv, e, tiles, tail = self.conv, self.conv.e, self.tiling.count, self.tail
         data = emit_padded(self.conv)
-        panels = e.alloc("panels", tiles * self.panel_size) if self.packed else data
+        end = tiles * self.panel_size  # of the whole tiles' panels
+        size = end + (tail.panel_size if tail else 0)
+        panels = e.alloc("panels", size) if self.packed else data
+        sums, tail_sums = self._sums(tiles), tail._sums(1) if tail else None
         with e.loop(conv.workload.n, "image") as image:
-            if self.packed:
-                with e.loop(tiles, "tile", ForKind.PARALLEL) as tile:
-                    self._pack(data, image, tile, panels, tile * self.panel_size)
-            with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
-                with e.loop(tiles, "tile") as tile:
-                    self._compute(channel_tile, image, tile, panels, tile)
+            for part in self._parts():
+                if self.packed:
+                    with e.loop(tiles, "tile", ForKind.PARALLEL) as tile:
+                        self._pack(data, image, tile, panels, tile * self.panel_size, part)
+                    if tail:
+                        tail._pack(data, image, 0, panels, end, part)
+                with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
+                    with e.loop(tiles, "tile") as tile:
+                        panel = (panels, tile * self.panel_size)
+                        sum_at = (sums, (channel_tile * tiles + tile) * self.tile_size)
+                        self._compute(channel_tile, image, tile, panel, part, sum_at)
+                    if tail:
+                        sum_at = (tail_sums, channel_tile * tail.tile_size)
+                        tail._compute(channel_tile, image, 0, (panels, end), part, sum_at)
 
-    def _pack(self, data, image, tile, panels, base) -> None:
-        """Copies the input pixels under one tile into `panels` from `base`, as K rows of NR."""
+    def _sums(self, tiles: int):
+        """Memory for the partial sums of so many tiles of pixels, where there are any."""
+        if self.parts == 1:
+            return None
+        return self.conv.e.alloc("sums", self.channel_tiles * tiles * self.tile_size)
+
+    def _parts(self) -> Iterator[Part]:
+        """Emits the loop over the parts of K; what is emitted for each goes into its place."""
+        last = self.parts - 1
+        if not last:
+            yield Part(0, True, True)
+            return
+        yield Part(0, True, False)
+        if last > 1:
+            with self.conv.e.loop(last - 1, "part") as part:
+                yield Part((part + 1) * self.part_channels, False, False)
+        yield Part(last * self.part_channels, False, True)
+
+    def _pack(self, data, image, tile, panels, base, part: Part) -> None:
+        """Copies the input pixels under one tile into `panels` from `base`, as rows of NR."""
         e, workload = self.conv.e, self.conv.workload
         height, width = padded_plane(workload)
         runs = self.tiling.input_runs(e, self.tiling.origin(e, tile))
         unrolled = workload.kh * workload.kw <= UNROLLED_TAPS
         kind = ForKind.UNROLLED if unrolled else ForKind.SERIAL
-        with e.loop(workload.ci, "ci") as ci:
-            plane = e.bind("plane", (image * workload.ci + ci) * (height * width))
+        with e.loop(self.part_channels, "ci") as ci:
+            plane = e.bind("plane", (image * workload.ci + part.first + ci) * (height * width))
             with e.loop(workload.kh, "kh", kind) as kh, e.loop(workload.kw, "kw", kind) as kw:
                 row = base + ((ci * workload.kh + kh) * workload.kw + kw) * self.tiling.nr
                 tap = plane + kh * (workload.dilation[0] * width) + kw * workload.dilation[1]
                 for run in runs:
                     self._copy_run(data, tap, run, panels, row)
 
-    def _pack_planes(self, data, image, first, turns, panels) -> None:
+    def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
         """The same for the tiles of a block of a pointwise convolution, plane after plane.
 
         Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.
         """
         e, workload = self.conv.e, self.conv.workload
-        with e.loop(workload.ci, "ci") as ci:
-            plane = e.bind("plane", (image * workload.ci + ci) * workload.pixels)
+        with e.loop(self.part_channels, "ci") as ci:
+            channel = image * workload.ci + part.first + ci
+            plane = e.bind("plane", channel * workload.pixels)
             with e.loop(turns, "tile") as tile:
                 row = tile * self.panel_size + ci * self.tiling.nr
                 for run in self.tiling.input_runs(e, self.tiling.origin(e, first + tile)):
@@ -126,25 +201,40 @@ class Nest:
         """The tile of packed weights that one tile of output channels is computed with."""
         return channel_tile
 
-    def _compute(self, channel_tile, image, tile, panels, slot) -> None:
-        """One MR x NR tile: the sum over K in registers, the epilogue, the stores."""
+    def _compute(self, channel_tile, image, tile, panel, part: Part, sum_at) -> None:
+        """One MR x NR tile: the sum over a part of K in registers; after the last one its epilogue.
+
+        Args:
+            panel: (buffer, index) of the packed pixels.
+            sum_at: (buffer, index) of partial sums, if K has several parts.
+        """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
         origin = self.tiling.origin(e, tile)
         accumulators = e.registers("accumulators", mr * nr)
-        if self.packed:
-            pixels, row_stride = slot * self.panel_size, nr
-        else:
-            pixels = image * (workload.ci * workload.pixels) + origin[0]
+        pixels, row_stride = panel, nr
+        if not self.packed:
+            plane = image * workload.ci + part.first
+            pixels = (panel[0], plane * workload.pixels + origin[0])
             row_stride = workload.pixels
+        if not part.is_first:
+            self._copy((accumulators, 0), sum_at)
+        weights = self.weight_tile(image, channel_tile) * workload.k
+        weights += part.first * (workload.kh * workload.kw)
+        ahead = (conv.output, self._last_of_row(image, channel_tile * mr, origin), workload.pixels)
         self.kernel.emit(
             conv,
             accumulators,
-            weights=(conv.weight, self.weight_tile(image, channel_tile) * (workload.k * mr)),
-            pixels=(panels, pixels),
+            weights=(conv.weight, weights * mr),
+            pixels=pixels,
             row_stride=row_stride,
-            k=workload.k,
+            k=self.part_k,
+            ahead=ahead if part.is_last else None,
+            clear=part.is_first,
         )
+        if not part.is_last:
+            self._copy(sum_at, (accumulators, 0))
+            return
         for i in range(mr):
             channel = channel_tile * mr + i
             if workload.co % mr:
@@ -152,6 +242,17 @@ class Nest:
                     self._store_row(image, channel, origin, accumulators, i)
             else:
                 self._store_row(image, channel, origin, accumulators, i)
+
+    def _copy(self, target: tuple[Any, Any], source: tuple[Any, Any]) -> None:
+        """All sums of a tile."""
+        for i in range(0, self.tile_size, LANES):
+            value = BufferLoad(source[0], [ramp(source[1] + i)])
+            self.conv.e.store(target[0], ramp(target[1] + i), value)
+
+    def _last_of_row(self, image, channel, origin):
+        """Index of the last pixel of a tile's row; the tile before brought what is left of it."""
+        run = self.tiling.output_runs(origin)[-1]
+        return self.conv.output_index(image, channel, run.offset + run.length - 1)
 
     def _store_row(self, image, channel, origin, accumulators, row: int) -> None:
         for run in self.tiling.output_runs(origin):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 from tvm import tirx
 
@@ -23,7 +24,7 @@ class Run:
 
     start: int
     length: int
-    offset: object
+    offset: Any
 
 
 class PixelTiling(ABC):
@@ -83,6 +84,25 @@ class FlatTiling(PixelTiling):
             y, x = tirx.floordiv(pixel, self.workload.ow), tirx.floormod(pixel, self.workload.ow)
             runs.append(Run(i, 1, e.bind(f"at{i}", self._input_offset(y, x))))
         return runs
+
+
+class LastTile(FlatTiling):
+    """The last NR pixels of the map, as one tile."""
+
+    def __init__(self, workload: Conv2dWorkload, nr: int) -> None:
+        super().__init__(workload, nr)
+        self.count = 1
+
+    def origin(self, e, tile):
+        return (self.workload.pixels - self.nr,)
+
+
+class WholeTiles(FlatTiling):
+    """As many whole tiles of NR pixels as there are; what is left is another tile's."""
+
+    def __init__(self, workload: Conv2dWorkload, nr: int) -> None:
+        super().__init__(workload, nr)
+        self.count = workload.pixels // nr
 
 
 class RectTiling(PixelTiling):

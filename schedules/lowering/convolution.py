@@ -171,12 +171,16 @@ class Convolution:
             value = (image, channel, offset + (i - start), accumulators, i)
             self._apply(*value, LANES, target=accumulators, at=i)
 
+    def output_index(self, image, channel, offset):
+        """Index in `output` of a pixel of the convolution's own channels."""
+        slot = self.slot
+        return (image * slot.channels + slot.first + channel) * self.workload.pixels + offset
+
     def _store(
         self, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
     ) -> None:
         """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
-        slot = self.slot
-        at = (image * slot.channels + slot.first + channel) * self.workload.pixels + offset
+        at = self.output_index(image, channel, offset)
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
             self.e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))

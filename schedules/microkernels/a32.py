@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..lowering.emit import LANES
-from .body import Layout
+from .body import HINTS, Layout
 from .pipelined import Loading, PipelinedKernel
 
 # Pairs of r registers for halves on their way.  Left for LLVM: the frame pointer r11, the base
@@ -27,7 +27,7 @@ class A32Kernel(PipelinedKernel):
         (8, 4): Layout(4, 8, 4, 2),
         (4, 8): Layout(2, 4, 4),
         (12, 4): Layout(2, 6, 1),
-        (6, 8): Layout(4, 4, 2, 2),
+        (6, 8): Layout(4, 4, 2, 2, HINTS[:2]),
         (4, 12): Layout(2, 2, 3, 1),
     }
     tiles = tuple(layouts)
@@ -83,6 +83,9 @@ class A32Kernel(PipelinedKernel):
             [f"ldrd r{low}, r{high}, [{pointer}, #{offset}]"],
             [f"vmov d{register}, r{low}, r{high}"],
         )
+
+    def prefetch(self, pointer: str, offset: int) -> str:
+        return f"pld [{pointer}, #{offset}]"
 
     def add(self, pointer: str, operand: str) -> str:
         return f"add {pointer}, {pointer}, {operand}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..lowering.emit import LANES
-from .body import Layout
+from .body import HINTS, Layout
 from .pipelined import Loading, PipelinedKernel
 
 _SCRATCH = tuple(range(5, 16))  # x registers for halves on their way
@@ -30,10 +30,10 @@ class A64Kernel(PipelinedKernel):
         (4, 8): Layout(4, 4, 8, 2),
         (8, 4): Layout(4, 8, 4, 2),
         (4, 12): Layout(2, 2, 6, 2),
-        (8, 8): Layout(2, 4, 4, 2),
+        (8, 8): Layout(2, 4, 4, 2, HINTS[:2]),
         (4, 16): Layout(2, 2, 8, 2),
-        (8, 12): Layout(4, 4, 4, 2),
-        (12, 8): Layout(4, 4, 4, 2),
+        (8, 12): Layout(4, 4, 4, 2, HINTS),
+        (12, 8): Layout(4, 4, 4, 2, HINTS),
     }
     tiles = tuple(layouts)
     triple = "aarch64-unknown-linux-gnu"
@@ -87,6 +87,9 @@ class A64Kernel(PipelinedKernel):
     def _scratch(self) -> int:
         self._moves += 1
         return _SCRATCH[self._moves % len(_SCRATCH)]
+
+    def prefetch(self, pointer: str, offset: int) -> str:
+        return f"prfm pldl1keep, [{pointer}, #{offset}]"
 
     def add(self, pointer: str, operand: str) -> str:
         return f"add {pointer}, {pointer}, {operand}"

@@ -30,16 +30,30 @@ class MicroKernel(ABC):
         self.core, self.mr, self.nr = core, mr, nr
 
     @abstractmethod
-    def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
+    def emit(
+        self,
+        conv: Convolution,
+        accumulators,
+        *,
+        weights,
+        pixels,
+        row_stride,
+        k,
+        ahead=None,
+        clear=True,
+    ) -> None:
         """Emits the kernel.
 
         Args:
             conv: the function that is written.
-            accumulators: local buffer of MR * NR elements, row after row; overwritten.
+            accumulators: local buffer of MR * NR elements, row after row.
             weights: (flat buffer, index of the tile's first element); K rows of MR, consecutive.
             pixels: (flat buffer, index of the first element); K rows of NR, `row_stride` apart.
             row_stride: elements from one row of pixels to the next.
             k: length of the sums.
+            ahead: (flat buffer, index, elements): what the caller touches next, one line in each of
+                some rows so far apart; a hint. Or None.
+            clear: whether the sums begin at zero, not at what `accumulators` holds.
         """
 
     def clear(self, conv: Convolution, accumulators) -> None:

@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-PRODUCT, LOAD, ADVANCE, COUNT = "product", "load", "advance", "count"
+PRODUCT, LOAD, HINT, ADVANCE, COUNT = "product", "load", "hint", "advance", "count"
+
+HINTS = ("weights", "pixels", "ahead")
+"""The operands of later turns, and one line at `{ahead}`."""
 
 _LAG = 1  # operands that are loaded between the loads of one and its moves
 
@@ -25,7 +28,8 @@ class Line:
 
     Attributes:
         text: its assembly.
-        kind: PRODUCT, LOAD, ADVANCE (of a pointer) or COUNT (of turns, and the branch).
+        kind: PRODUCT, LOAD, HINT (a prefetch, or the step of its pointer), ADVANCE (of a pointer)
+            or COUNT (of turns, and the branch).
         step: the step of the turn whose product it is, or whose operands it helps to load; the
             operands of step 0 are loaded before the loop, so loads are for steps 1 to `unroll`.
     """
@@ -45,12 +49,15 @@ class Layout:
         pixels: 128-bit registers that hold pixels.
         late: operands of step 0, the last ones to be used, that are moved into place in the turn
             after the one that loads them: they can wait for their loads across its end.
+        hints: what a turn has time to prefetch on an in-order core, of HINTS. Searched: with fewer
+            products than these tiles have, loads that are hinted at cost more than they gain.
     """
 
     unroll: int
     weights: int
     pixels: int
     late: int = 0
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Operand:
 def interleave(
     products: Sequence[Sequence[str]],
     operands: Sequence[Sequence[Operand]],
+    hints: Sequence[str],
     after_loads: Callable[[int], Sequence[str]],
     end: Sequence[str],
     late: int,
@@ -84,13 +92,14 @@ def interleave(
     Args:
         products: of each step of the turn.
         operands: `operands[s]` are loaded during step s, for step s + 1.
+        hints: prefetches of the turn; they stand first, where all pointers are as at its start.
         after_loads: the pointer updates that follow the loads of step s.
         end: what counts the turns, the branch last.
         late: see `Layout`.
     """
     last = len(products) - 1
     held_back = last_used(operands[last], late)
-    lines: list[Line] = []
+    lines = [Line(text, HINT, 0) for text in hints]
     unmoved = held_back  # loaded in the step before
     for step, texts in enumerate(products):
         pending = sorted(operands[step], key=lambda each: each.free_after)

@@ -18,15 +18,17 @@ from .base import MicroKernel
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
 
-OPERANDS = ("weights", "pixels", "steps", "advance")
-"""What the assembly names `{weights}` ... besides its registers: two pointers, a count that it may
-count down, and the bytes by which the pixel pointer advances."""
+# Rows of output that are prefetched, a turn of the loop each, at most so many times MR: the further
+# ones are needed by the next tiles of channels.  Much longer loops would fill the cache with them.
+_ROWS_AHEAD = 4
 
 
 class InlineAsmKernel(MicroKernel):
     """A micro-kernel whose loop over K is written in assembly.
 
-    Subclasses give the text and the registers. `{name}` stands for an operand of `OPERANDS`.
+    Subclasses give the text and the registers. `{weights}`, `{pixels}` and `{ahead}` stand for
+    pointers that it may move, `{steps}` for a count that it may count down, `{advance}` and
+    `{stride}` for the bytes by which the pointers to pixels and to what is prefetched move.
     """
 
     triple: str
@@ -57,23 +59,51 @@ class InlineAsmKernel(MicroKernel):
     def clobbers(self) -> list[str]:
         """The other registers that the assembly writes."""
 
-    def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
+    @property
+    @abstractmethod
+    def has_ahead(self) -> bool:
+        """Whether the assembly names `{ahead}` and `{stride}`."""
+
+    @property
+    def _changed(self) -> tuple[str, ...]:
+        """Operands that the assembly changes."""
+        return ("weights", "pixels", *(["ahead"] if self.has_ahead else []), "steps")
+
+    @property
+    def _constant(self) -> tuple[str, ...]:
+        return ("advance", *(["stride"] if self.has_ahead else []))
+
+    def emit(
+        self,
+        conv: Convolution,
+        accumulators,
+        *,
+        weights,
+        pixels,
+        row_stride,
+        k,
+        ahead=None,
+        clear=True,
+    ) -> None:
         conv.import_llvm(self.llvm_ir(k))
-        self.clear(conv, accumulators)
+        if clear:
+            self.clear(conv, accumulators)
+        buffer, index, stride = ahead or (*weights, 0)
+        if self.steps(k) > _ROWS_AHEAD * self.mr:
+            stride = 0
         integer = f"int{self.pointer_bits}"
-        conv.e.emit(
-            tirx.Evaluate(
-                tirx.call_extern(
-                    "int32",
-                    self.symbol(k),
-                    tirx.address_of(BufferLoad(accumulators, [0])),
-                    tirx.address_of(BufferLoad(weights[0], [weights[1]])),
-                    tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),
-                    tirx.const(self.steps(k), integer),
-                    tirx.const(self.advance(4 * row_stride), integer),
-                )
-            )
-        )
+        operands = {
+            "weights": tirx.address_of(BufferLoad(weights[0], [weights[1]])),
+            "pixels": tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),
+            "ahead": tirx.address_of(BufferLoad(buffer, [index])),
+            "steps": tirx.const(self.steps(k), integer),
+            "advance": tirx.const(self.advance(4 * row_stride), integer),
+            "stride": tirx.const(4 * stride, integer),
+        }
+        arguments = [operands[name] for name in (*self._changed, *self._constant)]
+        start = tirx.address_of(BufferLoad(accumulators, [0]))
+        call = tirx.call_extern("int32", self.symbol(k), start, *arguments)
+        conv.e.emit(tirx.Evaluate(call))
 
     def llvm_ir(self, k: int) -> str:
         """A function that loads the accumulators, runs the assembly and stores them."""
@@ -81,26 +111,29 @@ class InlineAsmKernel(MicroKernel):
             self.accumulator(i, j) for i in range(self.mr) for j in range(self.nr // LANES)
         ]
         count = len(registers)
-        # Outputs: accumulators, both pointers, the count; each is tied to an input. Then `advance`.
-        place = {name: count + n for n, name in enumerate(OPERANDS[:3])}
-        place["advance"] = 2 * (count + 3)
+        integer = f"i{self.pointer_bits}"
+        types = {name: integer if name == "steps" else "ptr" for name in self._changed}
+        # Outputs: accumulators and what changes; each is tied to an input. Then the constants.
+        outputs = count + len(types)
+        place = {name: count + n for n, name in enumerate(self._changed)}
+        place |= {name: 2 * outputs + n for n, name in enumerate(self._constant)}
         text = "\\0A".join(self.lines(k))
         for name, operand in place.items():
             text = text.replace("{" + name + "}", f"${operand}")
         constraints = ",".join(
             [
                 *(f"={{{self.vector_register}{register}}}" for register in registers),
-                *["=r"] * 3,
-                *map(str, range(count + 3)),
-                "r",
+                *["=r"] * len(types),
+                *map(str, range(outputs)),
+                *["r"] * len(self._constant),
                 *(f"~{{{clobber}}}" for clobber in ("memory", "cc", *self.clobbers())),
             ]
         )
-        integer = f"i{self.pointer_bits}"
-        result = f"{{ {', '.join(['<4 x float>'] * count)}, ptr, ptr, {integer} }}"
+        result = f"{{ {', '.join([*['<4 x float>'] * count, *types.values()])} }}"
+        types |= dict.fromkeys(self._constant, integer)
         arguments = [
             *(f"<4 x float> %a{n}" for n in range(count)),
-            *("ptr %weights", "ptr %pixels", f"{integer} %steps", f"{integer} %advance"),
+            *(f"{kind} %{name}" for name, kind in types.items()),
         ]
         body = []
         for n in range(count):

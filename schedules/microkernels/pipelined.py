@@ -18,6 +18,10 @@ FORMS = ("q", "dx", "xx")
 """How 128 bits come into a vector register: q, by vector loads alone; dx, by a 64-bit vector load
 and an integer load that is moved into the other half; xx, by two integer loads and two moves."""
 
+# How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
+_HINT_BYTES = 256
+_LINE_BYTES = 64
+
 Loading = tuple[list[str], list[str]]
 """The loads of an operand, and the moves into place of what they put into integer registers."""
 
@@ -72,6 +76,9 @@ class PipelinedKernel(InlineAsmKernel):
 
     @abstractmethod
     def add(self, pointer: str, operand: str) -> str: ...
+
+    @abstractmethod
+    def prefetch(self, pointer: str, offset: int) -> str: ...
 
     def symbol(self, k: int) -> str:
         return f"{self.name}_end{self._end(k)}"
@@ -156,10 +163,32 @@ class PipelinedKernel(InlineAsmKernel):
         return interleave(
             [self._products(step) for step in steps],
             self._turn_operands(),
+            self.hints(),
             self._advances,
             self.loop_end,
             self.layout.late,
         )
+
+    @property
+    def hinted(self) -> tuple[str, ...]:
+        """What a turn prefetches. An out-of-order core waits for pixels, from L2, by itself."""
+        return self.layout.hints if self.core.pipeline == "in-order" else ("weights", "ahead")
+
+    @property
+    def has_ahead(self) -> bool:
+        return "ahead" in self.hinted
+
+    def hints(self) -> list[str]:
+        """The prefetches of a turn."""
+        lines = []
+        for name, rows in (("weights", self.mr), ("pixels", self.nr)):
+            if name not in self.hinted:
+                continue
+            for at in range(0, 4 * rows * self.layout.unroll, _LINE_BYTES):
+                lines.append(self.prefetch(f"{{{name}}}", _HINT_BYTES + at))
+        if self.has_ahead:
+            lines += [self.prefetch("{ahead}", 0), self.add("{ahead}", "{stride}")]
+        return lines
 
     def _turn_operands(self) -> list[list[Operand]]:
         self._loads = self._moves = 0

@@ -22,9 +22,21 @@ class VectorKernel(MicroKernel):
 
     tiles = ((4, 8), (4, 12), (8, 8), (4, 16), (8, 12), (12, 8))
 
-    def emit(self, conv: Convolution, accumulators, *, weights, pixels, row_stride, k) -> None:
+    def emit(
+        self,
+        conv: Convolution,
+        accumulators,
+        *,
+        weights,
+        pixels,
+        row_stride,
+        k,
+        ahead=None,
+        clear=True,
+    ) -> None:
         e = conv.e
-        self.clear(conv, accumulators)
+        if clear:
+            self.clear(conv, accumulators)
         with e.loop(k, "k") as step:
             row = [
                 self.vector(pixels[0], pixels[1] + step * row_stride + j)

@@ -13,9 +13,12 @@ class PortableKernel(MicroKernel):
 
     tiles = ()
 
-    def emit(self, conv, accumulators, *, weights, pixels, row_stride, k) -> None:
+    def emit(
+        self, conv, accumulators, *, weights, pixels, row_stride, k, ahead=None, clear=True
+    ) -> None:
         e = conv.e
-        self.clear(conv, accumulators)
+        if clear:
+            self.clear(conv, accumulators)
         with e.loop(k, "k") as step:
             for i in range(self.mr):
                 weight = splat(BufferLoad(weights[0], [weights[1] + step * self.mr + i]))

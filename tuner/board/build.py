@@ -21,6 +21,7 @@ _KEEP_S = 30 * 24 * 3600
 _HERE = Path(__file__).parent
 _SERVER = _HERE / "server"
 _EMULATOR = _HERE / "emulator"
+_RUNNER = _HERE.parent / "export" / "runner"
 _COMPAT = (_SERVER / "compat", _SERVER / "compat/src/runtime", _SERVER / "compat/src/runtime/rpc")
 
 _COMMON_FLAGS = (
@@ -58,6 +59,23 @@ def server_binary(isa: str, progress: bool = True) -> Path:
         tools,
         link=lambda objects, output: [*tools.compiler, *objects, *_LINK_FLAGS, "-o", output],
         title=f"building the RPC server for {isa} (first use, about 1 minute)",
+        progress=progress,
+    )
+
+
+def network_runner(isa: str, progress: bool = True) -> Path:
+    """Path of the static program that runs an exported network, built if it is not there yet.
+
+    It shares the server's objects: where the server was built it takes seconds. Raises as
+    `server_binary` does.
+    """
+    tools = toolchain.find(isa)
+    return build_program(
+        "run",
+        _runner_units(),
+        tools,
+        link=lambda objects, output: [*tools.compiler, *objects, *_LINK_FLAGS, "-o", output],
+        title=f"building the runner for {isa} (seconds; about 1 minute at first use)",
         progress=progress,
     )
 
@@ -133,21 +151,38 @@ def _prune(folder: Path) -> None:
 
 
 def _server_units() -> list[Unit]:
+    own = [*sorted(_SERVER.glob("*.cc")), *sorted((_SERVER / "emulated").glob("*.cc"))]
+    return [*_runtime_units(), *_own_units(own, (_SERVER, _EMULATOR))]
+
+
+def _runner_units() -> list[Unit]:
+    loader = [_SERVER / "elf_loader.cc", _SERVER / "elf_symbols.cc"]
+    return [
+        *_runtime_units(),
+        *_own_units(loader, (_SERVER, _EMULATOR)),
+        *_own_units(sorted(_RUNNER.glob("*.cc")), (_RUNNER, _SERVER)),
+    ]
+
+
+def _runtime_units() -> list[Unit]:
     runtime = runtime_sources.find()
     include = (*_COMPAT, *runtime.include)
-    # The server tells it to clients; and a new version compiles everything anew.
-    version = (f'-DSERVER_TVM_VERSION="{runtime.version}"',)
-    own = [*sorted(_SERVER.glob("*.cc")), *sorted((_SERVER / "emulated").glob("*.cc"))]
+    flags = _RUNTIME_FLAGS + _version_flags()
     return [
-        *(
-            Unit(name, tuple(files), include=include, flags=_RUNTIME_FLAGS + version)
-            for name, files in runtime.groups.items()
-        ),
-        *(
-            Unit(path.stem, (path,), (_SERVER, _EMULATOR), include, _OWN_FLAGS + version)
-            for path in own
-        ),
+        Unit(name, tuple(files), include=include, flags=flags)
+        for name, files in runtime.groups.items()
     ]
+
+
+def _own_units(files: list[Path], include: tuple[Path, ...]) -> list[Unit]:
+    system_include = (*_COMPAT, *runtime_sources.find().include)
+    flags = _OWN_FLAGS + _version_flags()
+    return [Unit(path.stem, (path,), include, system_include, flags) for path in files]
+
+
+def _version_flags() -> tuple[str, ...]:
+    """The server tells it to clients; and a new version compiles everything anew."""
+    return (f'-DSERVER_TVM_VERSION="{runtime_sources.find().version}"',)
 
 
 @contextlib.contextmanager

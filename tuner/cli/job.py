@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 
 import click
 
-from tuner import networks, search, tasks
+from tuner import search, starts, tasks
 from tuner.cli.options import (
     address_options,
+    load_network,
     network_argument,
     parse_duration,
-    parse_shape,
+    parse_tracker,
     require_threads,
     require_whole_address,
     resolve_board,
     target_option,
+    tracker_options,
 )
 from tuner.errors import UserError
 from tuner.measure import BoardInfo
@@ -37,6 +39,12 @@ _OPTIONS = (
     network_argument,
     target_option,
     address_options,
+    tracker_options,
+    click.option(
+        "--boards",
+        type=click.IntRange(min=1),
+        help="Boards of the tracker to use at once.  [default: those that are free]",
+    ),
     click.option(
         "--trials",
         type=click.IntRange(min=1),
@@ -67,6 +75,12 @@ _OPTIONS = (
         help="File of the results; an existing one is continued."
         "  [default: tuner-logs/NETWORK.BOARD.jsonl]",
     ),
+    click.option(
+        "--try-first",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configs to measure before others, which `import-autotvm` wrote.",
+    ),
 )
 
 
@@ -83,15 +97,20 @@ class Settings:
 
     network: str
     shape: str | None
+    params: Path | None
     target: str
     host: str | None
     port: int | None
+    tracker: str | None
+    key: str | None
+    boards: int | None
     trials: int | None
     time: str | None
     seed: int
     strategy: str
     threads: int | None
     log: Path | None
+    try_first: Path | None = None
 
 
 class Job:
@@ -103,7 +122,13 @@ class Job:
 
     def __init__(self, settings: Settings) -> None:
         require_whole_address(settings.host, settings.port)
-        if settings.host is not None and settings.threads is not None:
+        self.tracked = parse_tracker(settings.tracker, settings.key)
+        if self.tracked is not None and settings.host is not None:
+            raise UserError("--host and --tracker name two places", "give one of them")
+        if self.tracked is None and settings.boards is not None:
+            raise UserError("--boards is for a farm", "give --tracker and --key too")
+        is_elsewhere = settings.host is not None or self.tracked is not None
+        if is_elsewhere and settings.threads is not None:
             raise UserError(
                 "--threads is for an emulated board that starts here",
                 "leave it out, and set TVM_NUM_THREADS where the board's server starts",
@@ -111,7 +136,7 @@ class Job:
         time_s = None if settings.time is None else parse_duration(settings.time)
         self.board = resolve_board(settings.target)
         require_threads(self.board, settings.threads)
-        self.network = networks.load(settings.network, parse_shape(settings.shape))
+        self.network = load_network(settings.network, settings.shape, settings.params)
         self.searches = [
             TaskSearch(task, self.board.core) for task in tasks.extract(self.network.module)
         ]
@@ -120,11 +145,21 @@ class Job:
                 f"{self.network.title} has no convolution that could be tuned",
                 "float32 convolutions in NCHW can be",
             )
+        if settings.try_first is not None:
+            self._try_first(settings.try_first)
         trials = settings.trials
         if trials is None and time_s is None:
             trials = _DEFAULT_TRIALS
         self.options = Options(self.network.name, trials, settings.seed, settings.strategy, time_s)
         self.log_path = settings.log or _LOG_FOLDER / f"{self.network.name}.{self.board.name}.jsonl"
+
+    def _try_first(self, path: Path) -> None:
+        if starts.give(starts.read(path), self.searches) == 0:
+            raise UserError(
+                f"{path} has no config for a convolution of {self.network.title} on "
+                f"{self.board.core.name} that is not hand-picked anyway",
+                "leave out --try-first, or import a log of this network",
+            )
 
     def plan(self, info: BoardInfo, known: Sequence[Record], workers: int) -> Plan:
         """Return what is going to happen; `known` are the trials in the log."""

@@ -11,14 +11,17 @@ import click
 
 from schedules import hardware
 from schedules.hardware import Board
+from tuner import networks
 from tuner.errors import UserError
 from tuner.measure import TrackedBoard
+from tuner.networks import Network
+from tuner.networks.shapes import Shape
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _PORTS = 65536
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[smh]?)")
-_SHAPE = re.compile(r"[1-9]\d*(x[1-9]\d*)*")
+_SHAPE = re.compile(r"[1-9]\d{0,8}([,x][1-9]\d{0,8})*")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -33,16 +36,27 @@ def target_option(command: _Command) -> _Command:
 
 
 def network_argument(command: _Command) -> _Command:
-    """Add the argument NETWORK and the option `--shape`; see `networks.load`."""
+    """Add the argument NETWORK and the options `--shape` and `--params`; see `load_network`."""
+    command = click.option(
+        "--params",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Parameters of an NNVM or MXNet graph in JSON.",
+    )(command)
     command = click.option(
         "--shape",
-        metavar="NxCxHxW",
-        help="Shape of the input, for an ONNX file that leaves it open, such as 1x3x224x224.",
+        metavar="[NAME=]N,C,H,W",
+        help="Shape of the input of a file that leaves it open, such as data=1,3,224,224.",
     )(command)
     return click.argument("network")(command)
 
 
-def parse_shape(text: str | None) -> tuple[int, ...] | None:
+def load_network(name: str, shape: str | None, params: Path | None) -> Network:
+    """Return the network that NETWORK, `--shape` and `--params` name; see `networks.load`."""
+    return networks.load(name, _parse_shape(shape), params)
+
+
+def _parse_shape(text: str | None) -> Shape | None:
     """Return the extents that `--shape` names, None without it.
 
     Raises:
@@ -50,9 +64,11 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    if not _SHAPE.fullmatch(text):
-        raise UserError(f"{text!r} is no shape", "give it like 1x3x224x224")
-    return tuple(int(extent) for extent in text.split("x"))
+    name, _, extents = text.rpartition("=")
+    if not _SHAPE.fullmatch(extents):
+        raise UserError(f"{text!r} is no shape", "give it like data=1,3,224,224 or 1x3x224x224")
+    shape = tuple(map(int, re.split("[,x]", extents)))
+    return {name: shape} if name else shape
 
 
 def address_options(command: _Command) -> _Command:

@@ -36,4 +36,6 @@ def _board_info(settings: Settings, job: Job) -> BoardInfo:
     if settings.host is not None and settings.port is not None:
         endpoint = RemoteBoard(settings.host, settings.port)
         return describe(endpoint, board, names_core(settings.target))
+    if job.tracked is not None:
+        return describe(job.tracked, board, names_core(settings.target))
     return emulated_info(board, settings.threads)

@@ -8,17 +8,17 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
-from schedules.hardware import Board
 from tuner import network_run
 from tuner.board.launch import EmulatedBoard
 from tuner.cli.job import Job, Settings, job_options
 from tuner.cli.open_boards import open_boards
 from tuner.cli.options import names_core
 from tuner.errors import UserError
-from tuner.measure import BoardInfo, Endpoint, Measurer, describe, health, inject
+from tuner.measure import BoardInfo, Endpoint, Measurer, describe, farm, health, inject
 from tuner.records import Log
 from tuner.report.plan import print_plan
 from tuner.report.progress import Progress
@@ -57,9 +57,10 @@ def tune_verb(faults: tuple[str, ...], as_json: bool, quiet: bool, **options) ->
 
 def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool) -> None:
     plan = inject.parse(faults, settings.seed)
-    if faults and settings.host is not None:
+    if faults and (settings.host or settings.tracker):
         raise UserError(
-            "--inject is for an emulated board that starts here", "leave it or --host out"
+            "--inject is for an emulated board that starts here",
+            "leave it out, or --host or --tracker",
         )
     job = Job(settings)
     board, searches, options = job.board, job.searches, job.options
@@ -67,15 +68,14 @@ def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool)
     # Tables would spoil the one JSON object on standard output.
     console = make_console(stderr=as_json)
     workers = os.cpu_count() or 1
-    address = (settings.host, settings.port, settings.threads)
-    with Log(job.log_path) as log, open_boards(board, *address, workers) as endpoints:
+    with Log(job.log_path) as log, _open_boards(settings, job, workers) as endpoints:
         _require_own_log(log, job)
         info = describe(endpoints[0], board, names_core(settings.target))
         log.append_run(job.run(info))
         if not quiet:
             print_plan(console, job.plan(info, log.trials, workers))
         progress = Progress(options.trials, options.time_s, not quiet, sys.stderr.isatty())
-        measurer = _measurer(board, info, endpoints, workers, plan if faults else None)
+        measurer = _measurer(job, info, endpoints, workers, plan if faults else None)
         with progress, measurer:
             end = tune(searches, options, info, log, measurer, progress)
         if not quiet:
@@ -97,18 +97,30 @@ def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool)
         print(json.dumps(summary))
 
 
+def _open_boards(
+    settings: Settings, job: Job, workers: int
+) -> AbstractContextManager[Sequence[Endpoint]]:
+    if job.tracked is not None:
+        return nullcontext(farm.boards(job.tracked, settings.boards))
+    return open_boards(job.board, settings.host, settings.port, settings.threads, workers)
+
+
 def _measurer(
-    board: Board,
+    job: Job,
     info: BoardInfo,
     endpoints: Sequence[Endpoint],
     workers: int,
     faults: inject.Plan | None,
 ) -> Measurer:
     """Return what measures: with a guard of the clock where there is one, with `faults` if any."""
+    board = job.board
     if faults is not None:
         assert isinstance(endpoints[0], EmulatedBoard)
         faulty = inject.FaultyBoard(endpoints[0])
         return inject.FaultyMeasurer(board.core.name, faulty, board, workers, faults)
+    if job.tracked is not None:
+        # Which board a session gets is not known, so there is no clock to hold it to.
+        return farm.FarmMeasurer(board.core.name, endpoints, workers)
     guard = None if info.emulated else health.ClockGuard(endpoints, board)
     return Measurer(board.core.name, endpoints, workers, guard)
 

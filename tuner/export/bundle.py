@@ -20,14 +20,21 @@ from tuner.networks import Network
 from tuner.report.units import format_time
 from tuner.tune import now, versions
 
-_RUNNER = Path(__file__).with_name("runner.py")
+_EXECUTABLE = 0o755
+_PROGRAM = Path(__file__).with_name("runner.py")
 _LIBRARY = "model.so"
 
 
-def write(folder: Path, network: Network, board: Board, choice: Choice) -> dict[str, Any]:
+def write(
+    folder: Path, network: Network, board: Board, choice: Choice, runner: Path | None = None
+) -> dict[str, Any]:
     """Build `network` for `board` with the configs of `choice` and write it into `folder`.
 
     Files of an earlier bundle there are replaced, all or none; other files are left alone.
+
+    Args:
+        runner: the program of `build.network_runner`, for boards without Python; None leaves it
+            out.
 
     Returns:
         The bundle's manifest.
@@ -45,8 +52,12 @@ def write(folder: Path, network: Network, board: Board, choice: Choice) -> dict[
         (built / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         np.save(built / "input.npy", data)
         np.save(built / "expected.npy", expected.astype(np.float32))
-        (built / "README.md").write_text(_readme(manifest), encoding="utf-8")
-        shutil.copyfile(_RUNNER, built / "run.py")
+        readme = _readme(manifest, has_runner=runner is not None)
+        (built / "README.md").write_text(readme, encoding="utf-8")
+        shutil.copyfile(_PROGRAM, built / "run.py")
+        if runner is not None:
+            shutil.copyfile(runner, built / "run")
+            (built / "run").chmod(_EXECUTABLE)
         _move(built, folder)
     return manifest
 
@@ -65,6 +76,7 @@ def _move(built: Path, folder: Path) -> None:
     try:
         for name, path in zip(names, unfinished, strict=True):
             shutil.copyfile(built / name, path)
+            shutil.copymode(built / name, path)
         for name, path in zip(names, unfinished, strict=True):
             path.replace(folder / name)
     except OSError as error:
@@ -114,13 +126,15 @@ def _manifest(
     }
 
 
-def _readme(manifest: dict[str, Any]) -> str:
+def _readme(manifest: dict[str, Any], has_runner: bool) -> str:
     configs, tvm = manifest["configs"], manifest["versions"]["tvm"]
     shapes = {name: "x".join(map(str, manifest[name]["shape"])) for name in ("input", "output")}
     measured = "It was not measured as a whole with these configs."
     if configs["measured_s"] is not None:
         time = format_time(configs["measured_s"])
         measured = f"One inference took {time} on {configs['measured_on']}."
+    runner = _RUNNER_ROW if has_runner else ""
+    on_board = _ON_BOARD if has_runner else ""
     return f"""# {manifest["title"]} for {manifest["board"]}
 
 Compiled for {manifest["board_title"]} ({manifest["core"]}, {manifest["isa"]}) by
@@ -130,13 +144,13 @@ Configs: {configs["origin"]}. {measured}
 | file | what it is |
 | --- | --- |
 | `{manifest["library"]}` | the network, its weights inside |
-| `run.py` | runs it; needs Python with numpy and apache-tvm {tvm} |
+{runner}| `run.py` | runs it; needs Python with numpy and apache-tvm {tvm} |
 | `input.npy`, `expected.npy` | a sample input, and its output computed in float64 |
 | `manifest.json` | shapes, versions, the config of each layer, the library's SHA-256 |
 
 Input: `{manifest["input"]["name"]}`, float32, {shapes["input"]}.
 Output: float32, {shapes["output"]}.
-
+{on_board}
 ## Run it on a board, from this computer
 
 The board needs a TVM RPC server and no Python. With tvm-arm-schedules installed here, this writes
@@ -162,7 +176,21 @@ It uploads the library, prints the time of an inference, and compares the output
 `expected.npy`. Without a board, `python -m tuner serve {manifest["board"]}` emulates one:
 `python run.py --host 127.0.0.1 --port 9090 --check`.
 
+Where the board has Python, numpy and TVM's runtime {tvm}, `python run.py --check` works there too.
+"""
+
+
+_RUNNER_ROW = "| `run` | runs it on the board: one static file that needs nothing else there |\n"
+_ON_BOARD = """
 ## Run it on the board itself
 
-With Python, numpy and TVM's runtime {tvm} there: `python run.py --check`.
+Copy this folder to the board, and there:
+
+```sh
+./run --check
+```
+
+It prints the largest outputs and the time of an inference, and compares the output with
+`expected.npy`. `./run --input picture.npy --labels labels.txt` runs your own data; `./run --help`
+lists the rest.
 """

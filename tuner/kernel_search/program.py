@@ -21,9 +21,10 @@ from tuner.board.emulator import params
 from tuner.errors import UserError
 
 # Registers of the kernel's operands, apart from those it uses itself.
+_NAMES = ("steps", "weights", "pixels", "advance", "ahead", "stride")
 _OPERANDS = {
-    "aarch64": {"steps": "x0", "weights": "x1", "pixels": "x2", "advance": "x3"},
-    "armv7": {"steps": "r12", "weights": "r7", "pixels": "r10", "advance": "lr"},
+    "aarch64": dict(zip(_NAMES, ("x0", "x1", "x2", "x3", "x16", "x17"), strict=True)),
+    "armv7": dict(zip(_NAMES, ("r12", "r7", "r10", "lr", "r8", "r9"), strict=True)),
 }
 _FLAGS = {"armv7": ["-marm", "-mfpu=neon-vfpv4"], "aarch64": []}
 _PAGE = 4096  # weights, and pixels, of either K fit into one, so that TLB misses do not differ
@@ -103,6 +104,7 @@ def _function(isa: str, kernel: PipelinedKernel, k: int) -> str:
         saved = [f"stp d{8 + 2 * n}, d{9 + 2 * n}, [sp, #{16 * n}]" for n in range(4)]
         text = [
             *("sub sp, sp, #64", *saved),
+            *("mov x16, x4", "mov x17, #0"),
             *(f"movi v{register}.4s, #0" for register in registers),
             *lines,
             *(f"str q{register}, [x4], #16" for register in registers),
@@ -113,7 +115,7 @@ def _function(isa: str, kernel: PipelinedKernel, k: int) -> str:
     else:
         text = [
             *("push {r4-r11, lr}", "vpush {d8-d15}"),
-            *("mov r12, r0", "mov r7, r1", "mov r10, r2", "mov lr, r3"),
+            *("mov r12, r0", "mov r7, r1", "mov r10, r2", "mov lr, r3", "mov r8, r1", "mov r9, #0"),
             *(f"vmov.i32 q{register}, #0" for register in registers),
             *lines,
             "ldr r0, [sp, #100]",  # nine core and eight d registers were pushed

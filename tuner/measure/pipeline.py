@@ -15,7 +15,7 @@ from typing import Any
 import schedules
 from tuner.measure import checker, connection
 from tuner.measure.boards import Endpoint
-from tuner.measure.builder import Builder
+from tuner.measure.builder import Builder, Built
 from tuner.measure.errors import TrialError
 from tuner.measure.health import ClockGuard
 from tuner.measure.runner import Run, run_candidate
@@ -46,6 +46,7 @@ class Outcome:
     check: dict[str, Any] | None = None
     build_s: float = 0.0
     run_s: float = 0.0
+    static: dict[str, Any] | None = None
 
 
 class Measurer:
@@ -98,9 +99,9 @@ class Measurer:
         workload, candidate = trial.task.workload, trial.candidate
         config = dict(candidate.config)
         library = Path(self._folder.name) / f"trial{trial.index}.so"
-        build_s = run_s = 0.0
+        built, run_s = Built(0.0, None), 0.0
         try:
-            build_s = self._builder.build(
+            built = self._builder.build(
                 workload, candidate.schedule, config, trial.task.epilogue, library
             )
             problem = checker.problem(workload, trial.task.epilogue)
@@ -119,10 +120,10 @@ class Measurer:
             check = checker.check(run.output, problem.expected, problem.allowed(growth))
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
-            return Outcome(error=failure, build_s=build_s, run_s=run_s)
+            return Outcome((), failure, None, built.seconds, run_s, built.static)
         finally:
             library.unlink(missing_ok=True)
-        return Outcome(run.costs_s, check=asdict(check), build_s=build_s, run_s=run_s)
+        return Outcome(run.costs_s, None, asdict(check), built.seconds, run_s, built.static)
 
     def _run_once(
         self, board: Endpoint, trial: Trial, library: Path, problem: checker.Problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 import tvm.rpc
 
@@ -36,15 +37,7 @@ class TrackedBoard:
         Raises:
             UserError: no tracker answers there, or it has no board of this key.
         """
-        tracker = self._open()
-        try:
-            summary = within(_REACH_TIMEOUT_S, tracker.summary)
-        except TookTooLong:
-            raise self._unreachable("it does not answer") from None
-        except OSError as error:
-            raise self._unreachable(str(error)) from error
-        finally:
-            tracker.close()
+        summary = self._summary()
         keys = [server["key"].removeprefix("server:") for server in summary["server_info"]]
         if self.key in keys:
             return keys.count(self.key)
@@ -53,6 +46,12 @@ class TrackedBoard:
             f"the tracker at {self.address} has no board of the key {self.key!r}; it has: {known}",
             f"start one: python -m tuner serve BOARD --tracker {self.address} --key {self.key}",
         )
+
+    def free(self) -> int:
+        """Return how many boards of the key wait for a client; raises as `count` does."""
+        self.count()
+        queue = self._summary()["queue_info"].get(self.key, {})
+        return int(queue.get("free", 0))
 
     def require_tracker(self) -> None:
         """Raise a `UserError` unless a tracker answers."""
@@ -83,6 +82,17 @@ class TrackedBoard:
                 "see that this host reaches the board, and that it was started with --host 0.0.0.0 "
                 "if it is another machine",
             ) from error
+        finally:
+            tracker.close()
+
+    def _summary(self) -> dict[str, Any]:
+        tracker = self._open()
+        try:
+            return within(_REACH_TIMEOUT_S, tracker.summary)
+        except TookTooLong:
+            raise self._unreachable("it does not answer") from None
+        except OSError as error:
+            raise self._unreachable(str(error)) from error
         finally:
             tracker.close()
 

@@ -91,6 +91,11 @@ class Graph:
         """Turn (N, C) scores into probabilities."""
         return self._add(name, layers.Softmax(), (source,), self._channels[source])
 
+    @property
+    def layers(self) -> list[tuple[str, Layer, tuple[str, ...]]]:
+        """Name, layer and inputs of each, in order of execution."""
+        return list(self._layers)
+
     def to_relax(self) -> tvm.IRModule:
         """Return the Relax module: weights are constants, variables bear the layers' names."""
         builder = relax.BlockBuilder()

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax
-from tvm.relax import transform
 
-from tuner.errors import UserError
+from tuner.errors import UserError, last_line
+from tuner.networks import shapes
 from tuner.networks.network import Network
+from tuner.networks.shapes import Shape
+from tuner.networks.simplify import simplify
 
 _SEED = 0
-_CONV = "relax.nn.conv2d"
 
 
-def read(path: Path, shape: Sequence[int] | None = None) -> Network:
+def read(path: Path, shape: Shape | None = None) -> Network:
     """Import the network in the file `path`.
 
     Batch normalization is folded into the convolutions before it, as in the built-in networks.
 
     Args:
-        shape: of its input, where the file leaves extents open; None: as the file says.
+        shape: of its input, where the file leaves extents open, with its name or without; None:
+            as the file says.
 
     Raises:
         UserError: there is no such file, it is not ONNX, or not a network of one float32 input and
@@ -68,16 +70,19 @@ def _load(path: Path) -> Any:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise UserError(
-            f"{path} is not a valid ONNX model: {_first_line(error)}", "export it anew"
+            f"{path} is not a valid ONNX model: {last_line(error)}", "export it anew"
         ) from error
     return model
 
 
 def _not_onnx(path: Path) -> UserError:
-    return UserError(f"{path} is not an ONNX file", "name a built-in network or an .onnx file")
+    return UserError(
+        f"{path} is not an ONNX file",
+        "name a built-in network, an .onnx or .tflite file, or NNVM's graph.json",
+    )
 
 
-def _input(path: Path, model: Any, shape: Sequence[int] | None) -> tuple[str, tuple[int, ...]]:
+def _input(path: Path, model: Any, shape: Shape | None) -> tuple[str, tuple[int, ...]]:
     """Return name and shape of the one input, its open extents taken from `shape`."""
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
@@ -90,25 +95,7 @@ def _input(path: Path, model: Any, shape: Sequence[int] | None) -> tuple[str, tu
     if kind.elem_type != 1:  # TensorProto.FLOAT
         raise UserError(f"the input of {path} is not float32", "export the network in float32")
     declared = [extent.dim_value or None for extent in kind.shape.dim]
-    written = "x".join(str(extent or "?") for extent in declared)
-    if shape is None:
-        if None in declared:
-            example = "x".join(str(extent or 1) for extent in declared)
-            raise UserError(
-                f"the input {inputs[0].name} of {path} has no fixed shape ({written})",
-                f"give it with --shape, for example {example}",
-            )
-        return inputs[0].name, tuple(extent for extent in declared if extent)
-    fits = len(shape) == len(declared) and all(
-        extent in (None, given) for extent, given in zip(declared, shape, strict=True)
-    )
-    if not fits:
-        given = "x".join(map(str, shape))
-        raise UserError(
-            f"--shape {given} does not fit the input {inputs[0].name} of {path} ({written})",
-            "change only what is marked with ?",
-        )
-    return inputs[0].name, tuple(shape)
+    return inputs[0].name, shapes.resolve(str(path), inputs[0].name, declared, shape)
 
 
 def _import(path: Path, model: Any, name: str, shape: tuple[int, ...]) -> tvm.IRModule:
@@ -117,25 +104,16 @@ def _import(path: Path, model: Any, name: str, shape: tuple[int, ...]) -> tvm.IR
 
     try:
         module = from_onnx(model, shape_dict={name: list(shape)})
-        module = tvm.transform.Sequential(
-            [
-                transform.FoldBatchnormToConv2D(),
-                transform.DecomposeOpsForInference(),
-                transform.FoldConstant(),
-                transform.CanonicalizeBindings(),
-                transform.DeadCodeElimination(),
-            ]
-        )(module)
+        module = simplify(module, _conv_names(model))
     except Exception as error:  # of many types, TVM's and Python's
         raise UserError(
-            f"TVM cannot import {path}: {_first_line(error)}",
+            f"TVM cannot import {path}: {last_line(error)}",
             "export it with other operators or in another opset",
         ) from error
     main = module["main"]
     output = main.ret_ty
     if not isinstance(output, relax.TensorType) or output.dtype != "float32":
         raise UserError(f"the output of {path} is not one float32 tensor", "export it so")
-    module[module.get_global_var("main")] = _named(main, _conv_names(model))
     return module
 
 
@@ -144,39 +122,6 @@ def _conv_names(model: Any) -> list[str]:
     nodes = [node for node in model.graph.node if node.op_type == "Conv"]
     names = [(node.name or node.output[0]).removesuffix("/Conv") for node in nodes]
     return [re.sub(r"\W+", "_", name.strip("/")) for name in names]
-
-
-def _named(main: relax.Function, names: Sequence[str]) -> relax.Function:
-    """Give the results of convolutions their names, by which tasks call them."""
-    bindings = [binding for block in main.body.blocks for binding in block.bindings]
-    convs = [
-        binding.var
-        for binding in bindings
-        if isinstance(binding.value, relax.Call)
-        and isinstance(binding.value.op, tvm.ir.Op)
-        and binding.value.op.name == _CONV
-    ]
-    if len(convs) != len(names):  # some were folded away: nobody knows which
-        return main
-    return _Rename(dict(zip(convs, names, strict=True))).visit_expr(main)
-
-
-@relax.expr_functor.mutator
-class _Rename(relax.PyExprMutator):
-    """Replaces variables by ones of other names."""
-
-    def __init__(self, names: dict[relax.Var, str]) -> None:
-        super().__init__()
-        self._names = names
-
-    def visit_dataflow_var_def_(self, variable: relax.DataflowVar) -> relax.Var:
-        """Called for each variable where it is bound."""
-        name = self._names.get(variable)
-        if name is None:
-            return super().visit_dataflow_var_def_(variable)
-        renamed = relax.DataflowVar(name, variable.ty)
-        self.set_var_remap(variable, renamed)
-        return renamed
 
 
 def _reference(path: Path, model: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -190,7 +135,7 @@ def _reference(path: Path, model: Any, name: str) -> Callable[[np.ndarray], np.n
             (output,) = evaluator.run(None, {name: data.astype(np.float64)})
         except Exception as error:  # an operator of which onnx has no numpy version
             raise UserError(
-                f"onnx cannot compute {path} in float64: {_first_line(error)}",
+                f"onnx cannot compute {path} in float64: {last_line(error)}",
                 "export it with other operators or in another opset",
             ) from error
         return np.asarray(output)
@@ -225,8 +170,3 @@ def _in_float64(model: Any) -> Any:
             value.type.tensor_type.elem_type = TensorProto.DOUBLE
     del copy.graph.value_info[:]
     return copy
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__

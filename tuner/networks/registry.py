@@ -5,17 +5,20 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tuner.errors import UserError
-from tuner.networks import onnx_file
+from tuner.networks import onnx_file, tflite_file
 from tuner.networks.graph import Graph
 from tuner.networks.network import Network
+from tuner.networks.nnvm import from_nnvm
+from tuner.networks.shapes import Shape
 
 Describe = Callable[[Graph], None]
 
 _DEFAULT_SEED = 0
+_SUFFIXES = (".json", ".onnx", ".tflite")  # of files, be they there or not
 _networks: dict[str, tuple[str, tuple[int, ...], Describe]] = {}
 _aliases: dict[str, str] = {}
 
@@ -72,18 +75,37 @@ def get(name: str, seed: int = _DEFAULT_SEED) -> Network:
     )
 
 
-def load(name: str, shape: Sequence[int] | None = None) -> Network:
-    """Return the built-in network called `name`, or the one in the ONNX file of this path.
+def load(name: str, shape: Shape | None = None, params: Path | None = None) -> Network:
+    """Return the built-in network called `name`, or the one in the file of this path.
+
+    A file is ONNX, TFLite, or the JSON of an NNVM or MXNet graph.
 
     Args:
-        shape: of the input, for a file that leaves it open.
+        shape: of the input, for a file that leaves it open; with its name or without.
+        params: file of the parameters of a graph in JSON; other files have theirs inside.
 
     Raises:
         UserError: there is no such network or file, or the file cannot be used.
     """
     path = Path(name)
-    if name not in {*names(), *_aliases} and (path.suffix == ".onnx" or path.exists()):
-        return onnx_file.read(path, shape)
+    if name not in {*names(), *_aliases} and (path.suffix in _SUFFIXES or path.exists()):
+        if path.suffix == ".json":
+            if params is None:
+                raise UserError(
+                    f"the parameters of {path} are missing", "name their file with --params"
+                )
+            return from_nnvm(path, params, shape)
+        _require_no_params(name, params)
+        read = tflite_file.read if path.suffix == ".tflite" else onnx_file.read
+        return read(path, shape)
     if shape is not None:
         raise UserError(f"the shape of {name} is fixed", "leave --shape out")
+    _require_no_params(name, params)
     return get(name)
+
+
+def _require_no_params(name: str, params: Path | None) -> None:
+    if params is not None:
+        raise UserError(
+            f"{name} has its parameters already", "--params goes with the JSON of an NNVM graph"
+        )
