@@ -17,23 +17,8 @@ from pathlib import Path
 import small_runs
 
 from tuner.measure import pipeline
-from tuner.measure.builder import compile_candidate
 
 _LONGEST_S, _PATIENCE_S = 0.7, 20.0
-
-
-class _Builder:
-    """Compiles in this process: starting others takes longer than most runs here live."""
-
-    def __init__(self, core_name: str, workers: int) -> None:
-        self._core_name = core_name
-
-    def build(self, workload, schedule, config, epilogue, library) -> float:
-        compile_candidate(workload.key, schedule, config, self._core_name, epilogue, str(library))
-        return 0.0
-
-    def close(self) -> None:
-        pass
 
 
 def _note_begun(path: Path) -> None:
@@ -62,7 +47,6 @@ def _wait_until_begun(begun: Path, size: int) -> None:
 
 def main(log: Path, trials: int, kills: int) -> None:
     begun = log.with_suffix(".begun")
-    pipeline.Builder = _Builder
     _note_begun(begun)
     chance = random.Random(0)
     counts = []
