@@ -181,7 +181,7 @@ def _library_row(
 ) -> Row:
     version = library.wheel.version
     if board.core.isa not in library.wheel.isas:
-        reason = f"there is no wheel for {board.core.isa}"
+        reason = f"{library.absent} for {board.core.isa}"
         return Row(name, library.title, version, missing=reason)
     progress(f"{network.title}: {library.title} {version}")
     nodes = plain_graph.read(network.module)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import guest_root, ncnn_model, onnx_model
+from benchmarks.peers import guest_root, ncnn_model, onnx_model, tflite_model
 from benchmarks.peers.guest_root import Progress, Wheel
 from benchmarks.peers.plain_graph import Node
 from schedules.hardware import Board
@@ -40,6 +40,7 @@ class Library:
         program: of this folder; runs in the guest, in the folder of the model.
         write: writes the model files into a folder, from the layers and the input's size.
         converter: a program that runs before, untimed, to make the library's own format of them.
+        absent: why it is not run where it is not.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Library:
     program: str
     write: Callable[[Sequence[Node], int, Path], None]
     converter: str | None = None
+    absent: str = "there is no wheel"
 
     @property
     def programs(self) -> list[str]:
@@ -66,6 +68,10 @@ def _write_onnx(nodes: Sequence[Node], size: int, folder: Path) -> None:
     onnx_model.write(nodes, size, folder / "model.onnx")
 
 
+def _write_tflite(nodes: Sequence[Node], size: int, folder: Path) -> None:
+    tflite_model.write(nodes, size, folder / "model.tflite")
+
+
 _64_BIT = ("aarch64",)
 LIBRARIES = {
     "ncnn": Library("ncnn", guest_root.NCNN, "guest_ncnn.py", _write_ncnn),
@@ -75,6 +81,16 @@ LIBRARIES = {
     "onnxruntime": Library(
         *("ONNX Runtime", Wheel("onnxruntime", "1.32.0", _64_BIT)),
         *("guest_onnxruntime.py", _write_onnx),
+    ),
+    "litert": Library(
+        *("LiteRT (XNNPACK)", Wheel("ai-edge-litert", "2.3.0", _64_BIT)),
+        *("guest_litert.py", _write_tflite),
+    ),
+    # What there is for 32 bit is older, and built without XNNPACK.
+    "tflite": Library(
+        *("TensorFlow Lite (no XNNPACK)", Wheel("tflite-runtime", "2.14.0", ("armv7",))),
+        *("guest_litert.py", _write_tflite),
+        absent="LiteRT has taken its place",
     ),
 }
 
@@ -108,7 +124,7 @@ def run(
     """
     isa = board.core.isa
     if isa not in library.wheel.isas:
-        raise UserError(f"there is no wheel of {library.title} for {isa}", "leave it out")
+        raise UserError(f"{library.title} is not run on {isa}: {library.absent}", "leave it out")
     root = guest_root.guest_root(board, progress, library.wheel)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
