@@ -124,12 +124,17 @@ def _cycles(row: Row) -> int:
 
 
 def compare(
-    network: Network, board: Board, libraries: Sequence[str], progress: Progress
+    network: Network,
+    board: Board,
+    libraries: Sequence[str],
+    progress: Progress,
+    default: bool = True,
 ) -> Comparison:
     """Run `network` in every way, one thread each, and compare all outputs with float64.
 
     Args:
         libraries: names of LIBRARIES to run; others do not appear.
+        default: whether TVM's own build is run too.
 
     Raises:
         UserError: a run failed or gave a wrong output.
@@ -161,10 +166,11 @@ def compare(
                 times = call_times.measure(emulated, info, name, library, data, limit_s)
             held = builds.held_bytes(lowered)
             rows.append(Row(name, title, "", times.cycles, held, error(name, times.output)))
-        progress(f"{network.title}: TVM's own build; minutes at the first time, kept afterwards")
-        times, _ = default_times.measure(emulated, info, network, layers, data, limit_s)
-    off = error("tvm_default", times.output)
-    rows.append(Row("tvm_default", "TVM's default", tvm.__version__, times.cycles, None, off))
+        if default:
+            progress(f"{network.title}: TVM's own build; minutes the first time, kept afterwards")
+            times, _ = default_times.measure(emulated, info, network, layers, data, limit_s)
+            off, version = error("tvm_default", times.output), tvm.__version__
+            rows.append(Row("tvm_default", "TVM's default", version, times.cycles, None, off))
     for name in libraries:
         rows.append(_library_row(name, LIBRARIES[name], network, board, data, progress, error))
     return Comparison(network, board, info, macs, rows)
@@ -190,8 +196,7 @@ def _library_row(
         done = library_run.run(library, board, nodes, data, progress)
         return {"cycles": done.cycles, "held_bytes": done.held_bytes, "output": done.output}
 
-    shapes = [node.shape() for node in nodes]
-    facts = (version, library.sources(), network.name, network.seed, network.input_shape, shapes)
+    facts = (version, library_run.digest(library, nodes, data))
     document = kept(f"{name}.{network.name}", board, 1, facts, run)
     off = error(name, np.array(document["output"], np.float32))
     return Row(name, library.title, version, document["cycles"], document["held_bytes"], off)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -54,10 +55,6 @@ class Library:
     def programs(self) -> list[str]:
         """All that run in the guest, in order, and what they import."""
         return [*([self.converter] if self.converter else []), self.program, _CLOCK]
-
-    def sources(self) -> str:
-        """What runs in the guest, as text."""
-        return "".join((_HERE / name).read_text() for name in self.programs)
 
 
 def _write_ncnn(nodes: Sequence[Node], size: int, folder: Path) -> None:
@@ -128,10 +125,7 @@ def run(
     root = guest_root.guest_root(board, progress, library.wheel)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
-        library.write(nodes, data.shape[2], folder)
-        np.save(folder / "input.npy", data)
-        for program in library.programs:
-            shutil.copy(_HERE / program, folder / program)
+        _fill(folder, library, nodes, data)
         params.write(board, folder / "board.txt")
         (folder / _ROOT).symlink_to(root)
         (folder / "libemulator.so").symlink_to(build.emulator_plugin())
@@ -140,6 +134,23 @@ def run(
     if words[_UNDECODED]:
         raise UserError(f"{words[_UNDECODED]} executed instructions were not decoded")
     return LibraryRun(words[0], words[1], held_bytes, output)
+
+
+def digest(library: Library, nodes: Sequence[Node], data: np.ndarray) -> str:
+    """Of all that the guest is given: programs, model files with their weights, input."""
+    found = hashlib.sha256()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        _fill(Path(name), library, nodes, data)
+        for path in sorted(Path(name).iterdir()):
+            found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def _fill(folder: Path, library: Library, nodes: Sequence[Node], data: np.ndarray) -> None:
+    library.write(nodes, data.shape[2], folder)
+    np.save(folder / "input.npy", data)
+    for program in library.programs:
+        shutil.copy(_HERE / program, folder / program)
 
 
 def _run_guest(
