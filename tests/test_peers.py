@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import bench_command
 import numpy as np
@@ -140,8 +141,8 @@ def no_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(compare, "describe", bench_command.describe)
     monkeypatch.setattr(compare.builds, "build", lambda *_: None)
     monkeypatch.setattr(compare.builds, "held_bytes", lambda _: 10 << 20)
-    ours = CallTimes(100_000_000, (), exact)
-    monkeypatch.setattr(compare.call_times, "measure", lambda *_: ours)
+    ours = SimpleNamespace(cost_s=100e6 / hardware.board("rasp3b-64").clock_hz, output=exact)
+    monkeypatch.setattr(compare.network_run, "run_build", lambda *_: ours)
     default = CallTimes(3_000_000_000, (), exact), []
     monkeypatch.setattr(compare.default_times, "measure", lambda *_: default)
     monkeypatch.setattr(kept, "folder", lambda: tmp_path)
@@ -167,9 +168,15 @@ def test_json_has_rows_and_the_ratio_to_the_best_peer(capsys, no_runs):
     assert rows.keys() == {"hand_picked", "tuned", "tvm_default", *LIBRARIES}
     clock_hz = hardware.board("rasp3b-64").clock_hz
     assert rows["ncnn"]["ms"] == pytest.approx(150e6 / clock_hz * 1e3)
+    assert rows["hand_picked"]["cycles"] == 100_000_000
     assert rows["tvm_default"]["ours_is_faster_by"] == 30
     assert rows["tflite"]["missing"] == "LiteRT has taken its place for aarch64"
     assert all(row["error"] < 1e-4 for row in rows.values() if not row["missing"])
+
+
+def test_tvms_own_build_can_be_left_out(capsys, no_runs):
+    code, out, _ = bench_command.run(capsys, *_ARGUMENTS, "--no-default", "--json")
+    assert code == 0 and "tvm_default" not in {row["name"] for row in json.loads(out)["rows"]}
 
 
 def test_a_library_that_ran_is_not_run_again(capsys, no_runs):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tvm
 
-from benchmarks import builds, call_times, default_times
+from benchmarks import builds, default_times
 from benchmarks.attribution import layers_of
 from benchmarks.kept import kept
 from benchmarks.peers import library_run, plain_graph
@@ -89,6 +89,7 @@ class Comparison:
         """For `--json`; the keys are documented in docs/benchmarks.md."""
         return {
             "network": self.network.name,
+            "title": self.network.title,
             "board": self.board.name,
             "core": self.board.core.name,
             "threads": 1,
@@ -163,9 +164,9 @@ def compare(
                 library = Path(folder) / "network.so"
                 configs: Configs | None = {} if name == "hand_picked" else None
                 lowered = builds.build(network, board, configs, library)
-                times = call_times.measure(emulated, info, name, library, data, limit_s)
-            held = builds.held_bytes(lowered)
-            rows.append(Row(name, title, "", times.cycles, held, error(name, times.output)))
+                run = network_run.run_build(emulated, name, library, data, limit_s)
+            cycles, held = info.cycles(run.cost_s), builds.held_bytes(lowered)
+            rows.append(Row(name, title, "", cycles, held, error(name, run.output)))
         if default:
             progress(f"{network.title}: TVM's own build; minutes the first time, kept afterwards")
             times, _ = default_times.measure(emulated, info, network, layers, data, limit_s)
