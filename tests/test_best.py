@@ -15,6 +15,7 @@ from schedules.hardware import board, core
 from tuner import records
 from tuner.board.emulator import params
 from tuner.cli.best import best, best_verb
+from tuner.runs import Layer, Run
 
 SHIPPED = sorted((Path(schedules.__file__).parent / "records").glob("*.jsonl"))
 
@@ -24,6 +25,25 @@ def test_the_fastest_of_each_workload_and_board():
     failed = _record(3, costs_s=(), cycles=None, error={"kind": "run", "text": "died"})
     slow, fast, elsewhere = _record(1), _record(2, costs_s=(0.2,)), _record(4, board=other)
     assert best([slow, failed, fast, elsewhere]) == [fast, elsewhere]
+
+
+def _run(kept: list[str] | None, workloads: list[str]) -> Run:
+    """A run that measured a network of these workloads."""
+    layers = tuple(Layer(workload, ("layer",), (), None) for workload in workloads)
+    tuned = {"cost_s": 1.0, "cycles": None, "max_error": 0.0}
+    builds = {"tuned": tuned if kept is None else {**tuned, "tuned": kept}}
+    board = _record(1).board
+    return Run("now", "tiny", "Tiny", "cortex-a17", board, layers, {}, builds=builds)
+
+
+def test_what_the_network_was_faster_without_is_left_out():
+    record = _record(1)
+    workload = record.workload
+    assert best([record], [_run([], [workload])]) == []
+    assert best([record], [_run([], [workload]), _run([workload], [workload])]) == [record]
+    assert best([record], [_run([workload], [workload]), _run([], [workload])]) == []
+    # Nothing is known from logs of older versions, or from runs of other convolutions.
+    assert best([record], [_run(None, [workload]), _run([], ["another"])]) == [record]
 
 
 def test_the_verb_prints_records_that_can_be_read_again(tmp_path):

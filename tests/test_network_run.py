@@ -64,6 +64,7 @@ def test_two_builds_with_the_same_configs_take_the_same_cycles():
         runs = network_run.measure_three_ways(network, board, info, [emulated] * 2, [{}])
     # Nothing was tuned: both are builds with the hand-picked configs.
     assert runs["tuned"].cycles == runs["hand_picked"].cycles
+    assert runs["tuned"].tuned == ()
 
 
 def test_an_output_that_is_not_a_number_is_off():

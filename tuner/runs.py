@@ -56,7 +56,8 @@ class Run:
         layers: what is tuned.
         settings: seed, strategy, trials, time_s.
         builds: "tvm_default", "hand_picked", "tuned" -> cost_s, cycles, max_error of one inference,
-            end to end with warm caches; None at the start.
+            end to end with warm caches, and "tuned": the workloads that it computes with a config
+            from the search; None at the start.
         kernels: where the tuned network's time goes, in order of their first call; empty at the
             start.
         versions: tvm, llvm and this project.
@@ -76,6 +77,12 @@ class Run:
     def says_the_same_as(self, other: Run) -> bool:
         """Whether the two differ in nothing but when they were written."""
         return replace(self, time=other.time) == other
+
+    @property
+    def kept(self) -> frozenset[str] | None:
+        """Workloads for which the network took the config of the search; None if not known."""
+        tuned = (self.builds or {}).get("tuned", {}).get("tuned")
+        return None if tuned is None else frozenset(tuned)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads, without the version of the format."""

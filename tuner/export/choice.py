@@ -58,9 +58,9 @@ def from_log(log: Path, network: str, board: Board) -> Choice:
         layer.layer.workload: (layer.best.schedule["name"], layer.best.config)
         for result in found[:1]
         for layer in result.layers
-        if layer.best
+        if layer.best and result.keeps(layer.layer.workload)
     }
-    if not configs:
+    if not any(layer.best for result in found[:1] for layer in result.layers):
         raise UserError(
             f"the log {log} has no result of {network} on {board.name}",
             "name another --log, or leave it out",

@@ -100,6 +100,11 @@ class Result:
         """Build -> cost_s, cycles, max_error of the whole network; empty if not measured."""
         return (self.run.builds if self.run else None) or {}
 
+    def keeps(self, workload: str) -> bool:
+        """Whether the network, measured as a whole, was faster with the workload's best config."""
+        kept = self.run.kept if self.run else None
+        return kept is None or workload in kept
+
     @property
     def peak_flops_per_s(self) -> float | None:
         """What the threads' multiply-add units can do at most; None for an unknown core."""

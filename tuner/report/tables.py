@@ -126,6 +126,12 @@ def _difference(tuned: NetworkRun, searches: Sequence[TaskSearch], board: BoardI
         f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
         f"{board.label}: each was timed by itself with its weights out of cache."
     ]
+    left_out = sum(s.gain > 0 and s.task.workload.key not in tuned.tuned for s in timed)
+    if left_out:
+        lines.append(
+            f"{left_out} of them have their hand-picked configs there: the network as a whole is "
+            "faster so."
+        )
     if tuned.kernels:
         by_kind = time_by_kind(tuned.kernels, tuned.cost_s)
         parts = ", ".join(f"{name} {format_time(cost_s)}" for name, cost_s in by_kind.items())
