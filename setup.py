@@ -20,7 +20,7 @@ setup(
             *("cores/*.toml", "boards/*.toml", "records/*.jsonl"),
             "microkernels/orders/*.json",
         ],
-        "tuner.board": ["server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.board": ["clock_loop.cc", "server/**/*", "emulator/*.c", "emulator/*.h"],
         "tuner.export": ["runner/*"],
         "tuner.report": ["*.css"],
         "benchmarks": ["*.csv", "*.c", "board/*.cc"],

@@ -12,6 +12,7 @@ from benchmarks.layers import layers_verb
 from benchmarks.micro import micro_verb
 from benchmarks.neighbours import neighbours_verb
 from benchmarks.peers.verb import peers_verb
+from benchmarks.search.verb import search_verb
 from benchmarks.speed import speed_verb
 from benchmarks.summary import summary_verb
 from benchmarks.threads import threads_verb
@@ -33,6 +34,7 @@ for _verb in (
     imagenet_verb,
     micro_verb,
     neighbours_verb,
+    search_verb,
     speed_verb,
     fidelity_verb,
     summary_verb,

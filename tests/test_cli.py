@@ -105,6 +105,12 @@ def _assert_refused(result, *phrases):
             ["squeezenet", "--target=rk3288", "--host=h", "--port=1", "--threads=2"],
             ["--threads is for an emulated board", "TVM_NUM_THREADS"],
         ),
+        (["squeezenet", "--target=rk3288", "--inject=melt@batch1"], ["'melt@batch1' is no fault"]),
+        (
+            ["squeezenet", "--target=rk3288", "--host=h", "--port=1", "--inject=lost@batch1"],
+            ["--inject is for an emulated board"],
+        ),
+        (["squeezenet", "--target", "rk3288", "--log", "/dev/full"], ["is a device", "--log"]),
         (["squeezenet", "--target", "rk3288", "--log", ""], ["is a folder", "--log"]),
         (["squeezenet", "--target", "rk3288", "--log", "/tmp"], ["/tmp is a folder", "--log"]),
     ],

@@ -30,7 +30,7 @@ def _run(monkeypatch, tmp_path, *errors):
         yield
 
     monkeypatch.setattr(network_run, "session", session)
-    monkeypatch.setattr("tuner.measure.runner.session", session)
+    monkeypatch.setattr("tuner.measure.connection.session", session)
     network_run.run_build(None, "tuned", tmp_path / "tuned.so", np.zeros(1), limit_s=3)
 
 

@@ -32,6 +32,7 @@ def test_a_record_comes_back_as_it_was(tmp_path):
     path = tmp_path / "log.jsonl"
     written = [
         _record(),
+        _record(static={"loops": [{"fmas": 8.0}]}),
         _record(9, costs_s=(), cycles=None, check=None, error={"kind": "run", "text": "ü\n"}),
     ]
     with Log(path) as log:

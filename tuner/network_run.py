@@ -22,7 +22,7 @@ from tuner.board import link
 from tuner.errors import UserError
 from tuner.kernels import KernelCall
 from tuner.measure import BoardInfo, Endpoint, session
-from tuner.measure.runner import require_alive
+from tuner.measure.connection import require_alive
 from tuner.networks import Network
 from tuner.runs import Kernel
 

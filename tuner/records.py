@@ -27,7 +27,7 @@ _START = b'{"v": '
 # What was measured with the convolution before records said it.
 _OLD_EPILOGUE = ("bias", "relu")
 # They may come from a busy host or network: another attempt can end otherwise.
-_TRANSIENT = ("build timeout", "run timeout")
+_TRANSIENT = ("build timeout", "run timeout", "lost connection")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Record:
         error: kind and text, or None.
         check: max_err, the largest error of an output element, and its bound; or None.
         build_s, run_s: wall seconds spent on this host.
+        static: what the compiled code tells without running (`measure.static_facts`), if known.
         versions: tvm, llvm and this project.
         unknown: fields of other versions, kept as they are.
     """
@@ -66,6 +67,7 @@ class Record:
     check: Mapping[str, float | None] | None = None
     build_s: float = 0.0
     run_s: float = 0.0
+    static: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,7 +94,7 @@ class Record:
     def to_json(self) -> str:
         """Return the record as one line of JSON without a line end."""
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "unknown"}
-        optional = ("network", "cycles", "error")
+        optional = ("network", "cycles", "error", "static")
         present = {k: v for k, v in known.items() if v is not None or k not in optional}
         return json.dumps({"v": _TRIAL_VERSION, **present, **self.unknown}, allow_nan=False)
 
@@ -119,8 +121,8 @@ class Record:
             raise TypeError("costs_s holds no times")
         if not isinstance(self.config, Mapping):
             raise TypeError("config is no object")
-        if not isinstance(self.error, Mapping | None):
-            raise TypeError("error is no object")
+        if not all(isinstance(each, Mapping | None) for each in (self.error, self.static)):
+            raise TypeError("error or static is no object")
         if not isinstance(self.cycles, int | None):
             raise TypeError("cycles is no number")
         # Looks at all the fields that it is made of.
@@ -158,7 +160,14 @@ def read_runs(path: Path) -> list[Run]:
     return [entry for entry in _entries(path) if isinstance(entry, Run)]
 
 
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # reading a device may never end
+        kind = "folder" if path.is_dir() else "device"
+        raise UserError(f"the log {path} is a {kind}", "name a file with --log")
+
+
 def _entries(path: Path) -> Iterator[Record | Run]:
+    _require_file(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -214,8 +223,7 @@ class Log:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Log:
-        if self.path.is_dir():
-            raise UserError(f"the log {self.path} is a folder", "name a file in it with --log")
+        _require_file(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)

@@ -150,7 +150,7 @@ def tune(
             task_search.take(record)
         strategy.learn(
             [
-                Result(task_search.space, trial.candidate, record.cost_s)
+                Result(task_search.space, trial.candidate, record.cost_s, record.static)
                 for (task_search, trial), record in zip(batch, records, strict=True)
             ]
         )

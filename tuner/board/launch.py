@@ -132,7 +132,7 @@ class EmulatedBoard:
         self.threads = min(threads or board.cores, board.cores)
         self.registration = registration
         self._profiled = profile
-        qemu = find_qemu(board.core.isa)
+        self._qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
         self._scratch = ScratchFolder()
@@ -144,16 +144,16 @@ class EmulatedBoard:
             # the user's cache path would shift the guest's stack.
             shutil.copy2(server, self.folder / "tvm_rpc_server")
             (self.folder / "libemulator.so").symlink_to(plugin)
-            self._process = self._start(qemu, port)
+            self._process = self._start(port)
             self.port = self._wait_until_listening()
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, qemu: Path, port: int) -> subprocess.Popen[str]:
+    def _start(self, port: int) -> subprocess.Popen[str]:
         # Every path is relative, every number has a fixed length: their bytes lie on the guest's
         # stack and would shift what comes after.
-        emulator = [str(qemu), "-cpu", _QEMU[self.board.core.isa][1], *self._timing_options()]
+        emulator = [str(self._qemu), "-cpu", _QEMU[self.board.core.isa][1], *self._timing_options()]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
             *("--exit-with", f"{os.getpid():010d}"),
@@ -250,6 +250,15 @@ class EmulatedBoard:
     def wait(self) -> int:
         """Waits until the server ends by itself; returns its exit status."""
         return self._process.wait()
+
+    def reboot(self) -> None:
+        """Kills the server and its sessions as a power cut would, and starts it again."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = self._start(self.port)
+        self.port = self._wait_until_listening()
 
     def stop(self) -> None:
         """Ends the server and its sessions. May be called twice."""

@@ -29,6 +29,15 @@ def counters(session: RPCSession) -> dict[str, int] | None:
     return _ask(session, "tuner.board.counters")
 
 
+def health(session: RPCSession) -> dict[str, Any] | None:
+    """What the kernel and the firmware say: max_clock_hz, kernel_clock_hz, governor, temperature_c,
+    throttled (bits of `vcgencmd get_throttled`), firmware_clock_hz; each only where it is known.
+
+    None: the server is a stock one, or one of this project's from before it had the function.
+    """
+    return _ask(session, "tuner.board.health")
+
+
 def set_cycle_budget(session: RPCSession, cycles: int) -> None:
     """End the session when a timed run takes more `cycles` of model time; 0 = no limit.
 

@@ -13,11 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 import click
 
 from tuner import network_run
+from tuner.board.launch import EmulatedBoard
 from tuner.cli.job import Job, Settings, job_options
 from tuner.cli.open_boards import open_boards
 from tuner.cli.options import names_core
 from tuner.errors import UserError
-from tuner.measure import Endpoint, Measurer, describe, farm
+from tuner.measure import BoardInfo, Endpoint, Measurer, describe, farm, health, inject
 from tuner.records import Log
 from tuner.report.plan import print_plan
 from tuner.report.progress import Progress
@@ -32,12 +33,20 @@ _CLEAR_GAIN = 0.1
 @click.command("tune")
 @job_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.option(
+    "--inject",
+    "faults",
+    metavar="FAULT",
+    multiple=True,
+    help="Make the emulated board fail, such as clock=0.5@batch3, lost@batch2, wrong@trial5, "
+    "slow@batch1, reboot@batch4 or faults=10%; may be repeated.",
+)
 @click.option("--quiet", is_flag=True, help="Show the final table of the network only.")
-def tune_verb(as_json: bool, quiet: bool, **options) -> None:
+def tune_verb(faults: tuple[str, ...], as_json: bool, quiet: bool, **options) -> None:
     """Find the fastest schedules for NETWORK's convolutions and measure the whole network."""
     settings = Settings(**options)
     try:
-        _tune(settings, as_json, quiet)
+        _tune(settings, faults, as_json, quiet)
     except KeyboardInterrupt:
         command = shlex.join(["python", "-m", "tuner", *sys.argv[1:]])
         click.echo(
@@ -46,7 +55,13 @@ def tune_verb(as_json: bool, quiet: bool, **options) -> None:
         raise
 
 
-def _tune(settings: Settings, as_json: bool, quiet: bool) -> None:
+def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool) -> None:
+    plan = inject.parse(faults, settings.seed)
+    if faults and (settings.host or settings.tracker):
+        raise UserError(
+            "--inject is for an emulated board that starts here",
+            "leave it out, or --host or --tracker",
+        )
     job = Job(settings)
     board, searches, options = job.board, job.searches, job.options
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -60,8 +75,8 @@ def _tune(settings: Settings, as_json: bool, quiet: bool) -> None:
         if not quiet:
             print_plan(console, job.plan(info, log.trials, workers))
         progress = Progress(options.trials, options.time_s, not quiet, sys.stderr.isatty())
-        kind = Measurer if job.tracked is None else farm.FarmMeasurer
-        with progress, kind(board.core.name, endpoints, workers) as measurer:
+        measurer = _measurer(job, info, endpoints, workers, plan if faults else None)
+        with progress, measurer:
             end = tune(searches, options, info, log, measurer, progress)
         if not quiet:
             console.print(
@@ -88,6 +103,26 @@ def _open_boards(
     if job.tracked is not None:
         return nullcontext(farm.boards(job.tracked, settings.boards))
     return open_boards(job.board, settings.host, settings.port, settings.threads, workers)
+
+
+def _measurer(
+    job: Job,
+    info: BoardInfo,
+    endpoints: Sequence[Endpoint],
+    workers: int,
+    faults: inject.Plan | None,
+) -> Measurer:
+    """Return what measures: with a guard of the clock where there is one, with `faults` if any."""
+    board = job.board
+    if faults is not None:
+        assert isinstance(endpoints[0], EmulatedBoard)
+        faulty = inject.FaultyBoard(endpoints[0])
+        return inject.FaultyMeasurer(board.core.name, faulty, board, workers, faults)
+    if job.tracked is not None:
+        # Which board a session gets is not known, so there is no clock to hold it to.
+        return farm.FarmMeasurer(board.core.name, endpoints, workers)
+    guard = None if info.emulated else health.ClockGuard(endpoints, board)
+    return Measurer(board.core.name, endpoints, workers, guard)
 
 
 def _require_own_log(log: Log, job: Job) -> None:

@@ -30,6 +30,10 @@ class Endpoint(Protocol):
         """Open a session that the server ends after `timeout_s`."""
 
 
+class ConnectionLost(Exception):
+    """The connection to a board broke, or was not made: no fault of what runs there."""
+
+
 @dataclass(frozen=True)
 class RemoteBoard:
     """A TVM RPC server somewhere on the network."""
@@ -115,8 +119,17 @@ class BoardInfo:
 
 @contextmanager
 def session(endpoint: Endpoint, timeout_s: float) -> Iterator[tvm.rpc.RPCSession]:
-    """Open an RPC session and close it in any case: a server serves one client at a time."""
-    remote = endpoint.connect(timeout_s)
+    """Open an RPC session and close it in any case: a server serves one client at a time.
+
+    Raises:
+        UserError, ConnectionLost: none could be opened.
+    """
+    try:
+        remote = endpoint.connect(timeout_s)
+    except UserError:
+        raise
+    except Exception as error:  # whatever TVM's client makes of it
+        raise ConnectionLost(str(error)) from error
     try:
         yield remote
     finally:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tvm.support.popen_pool import PopenPoolExecutor
 
@@ -15,6 +17,19 @@ from tuner.measure.errors import TrialError
 
 # A candidate takes about half a second; a compiler that takes this long has run away.
 _TIME_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of compiling a candidate.
+
+    Attributes:
+        seconds: wall time.
+        static: what its code tells without running, see `static_facts.read`.
+    """
+
+    seconds: float
+    static: dict[str, Any] | None
 
 
 class Builder:
@@ -53,8 +68,8 @@ class Builder:
         config: dict[str, int | str],
         epilogue: tuple[str, ...],
         library: Path,
-    ) -> float:
-        """Compile a candidate into the shared library `library`; return the seconds it took.
+    ) -> Built:
+        """Compile a candidate into the shared library `library`, and read its code.
 
         Raises:
             TrialError: it does not compile, or not in time.
@@ -63,11 +78,12 @@ class Builder:
         arguments = (workload.key, schedule, config, self._core_name, epilogue, str(library))
         try:
             self._pool.submit(compile_candidate, *arguments).result()
+            static = self._pool.submit(_read_code, str(library), self._core_name).result()
         except TimeoutError:
             raise TrialError("build timeout", f"not compiled within {_TIME_LIMIT_S} s") from None
         except Exception as error:  # whatever a schedule raises on a bad config
             raise TrialError("build", str(error)) from error
-        return time.monotonic() - start
+        return Built(time.monotonic() - start, static)
 
     def close(self) -> None:
         """Kill the worker processes."""
@@ -78,6 +94,13 @@ def _prepare_worker() -> None:
     # Ctrl-C goes to the whole process group; only the tuner itself is to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import schedules  # noqa: F401  (the first candidate must not pay for the import)
+
+
+def _read_code(library: str, core_name: str) -> dict[str, Any] | None:
+    """Return the facts of compiled code. Runs in a worker process."""
+    from tuner.measure import static_facts
+
+    return static_facts.read(Path(library), core_name)
 
 
 def compile_candidate(

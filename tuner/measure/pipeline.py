@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import tempfile
 import time
@@ -12,13 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import schedules
-from tuner.measure import checker
+from tuner.measure import checker, connection
 from tuner.measure.boards import Endpoint
-from tuner.measure.builder import Builder
+from tuner.measure.builder import Builder, Built
 from tuner.measure.errors import TrialError
-from tuner.measure.runner import run_candidate
+from tuner.measure.health import ClockGuard
+from tuner.measure.runner import Run, run_candidate
 from tuner.search.candidate import Candidate
 from tuner.tasks import Task
+
+_logger = logging.getLogger(__name__)
+
+# Slower than any network that is well, in so many trials in a row that took long enough to tell.
+_SLOW_BYTES_PER_S, _TELLING_S, _SLOW_TRIALS = 3e5, 0.3, 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Outcome:
     check: dict[str, Any] | None = None
     build_s: float = 0.0
     run_s: float = 0.0
+    static: dict[str, Any] | None = None
 
 
 class Measurer:
@@ -48,9 +56,18 @@ class Measurer:
         core_name: what to compile for.
         endpoints: boards of one kind. Each runs one candidate at a time, and as many candidates
             are under way as there are `workers`: on one real board, the others are being built.
+        guard: throws away what was measured under a lowered clock; outcomes come a batch at a time.
     """
 
-    def __init__(self, core_name: str, endpoints: Sequence[Endpoint], workers: int) -> None:
+    def __init__(
+        self,
+        core_name: str,
+        endpoints: Sequence[Endpoint],
+        workers: int,
+        guard: ClockGuard | None = None,
+    ) -> None:
+        self._guard = guard
+        self._slow_trials = 0
         self._builder = Builder(core_name, workers)
         self._threads = ThreadPoolExecutor(workers)
         self._free_boards: queue.Queue[Endpoint] = queue.Queue()
@@ -68,6 +85,12 @@ class Measurer:
 
     def measure(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Outcome]]:
         """Yield each trial with its outcome, as they finish: in no particular order."""
+        if self._guard is None or not trials:
+            yield from self._measure_all(trials)
+        else:
+            yield from self._guard.approved(lambda: self._measure_all(trials))
+
+    def _measure_all(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Outcome]]:
         futures = {self._threads.submit(self._measure_one, trial): trial for trial in trials}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -76,16 +99,20 @@ class Measurer:
         workload, candidate = trial.task.workload, trial.candidate
         config = dict(candidate.config)
         library = Path(self._folder.name) / f"trial{trial.index}.so"
-        build_s = run_s = 0.0
+        built, run_s = Built(0.0, None), 0.0
         try:
-            build_s = self._builder.build(
+            built = self._builder.build(
                 workload, candidate.schedule, config, trial.task.epilogue, library
             )
             problem = checker.problem(workload, trial.task.epilogue)
             board = self._free_boards.get()
             start = time.monotonic()
             try:
-                run = run_candidate(board, library, workload, candidate.schedule, config, problem)
+                run = connection.persist(
+                    board, lambda: self._run_once(board, trial, library, problem)
+                )
+                if self._guard is not None:
+                    self._guard.look(board)
             finally:
                 run_s = time.monotonic() - start
                 self._free_boards.put(board)
@@ -93,7 +120,31 @@ class Measurer:
             check = checker.check(run.output, problem.expected, problem.allowed(growth))
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
-            return Outcome(error=failure, build_s=build_s, run_s=run_s)
+            return Outcome((), failure, None, built.seconds, run_s, built.static)
         finally:
             library.unlink(missing_ok=True)
-        return Outcome(run.costs_s, check=asdict(check), build_s=build_s, run_s=run_s)
+        return Outcome(run.costs_s, None, asdict(check), built.seconds, run_s, built.static)
+
+    def _run_once(
+        self, board: Endpoint, trial: Trial, library: Path, problem: checker.Problem
+    ) -> Run:
+        """Run a candidate that was built; raises as `run_candidate` does."""
+        candidate = trial.candidate
+        config = dict(candidate.config)
+        workload = trial.task.workload
+        run = run_candidate(board, library, workload, candidate.schedule, config, problem)
+        if self._guard is not None:  # else the board is on this host, and slow when that is busy
+            self._note_network(run)
+        return run
+
+    def _note_network(self, run: Run) -> None:
+        """Warn of a slow network, once."""
+        if run.sent_s > _TELLING_S:
+            rate = run.sent_bytes / run.sent_s
+            self._slow_trials = self._slow_trials + 1 if rate < _SLOW_BYTES_PER_S else 0
+            if self._slow_trials == _SLOW_TRIALS:
+                _logger.warning(
+                    "the network to the board is slow, %.0f kB/s: trials take longer, their times "
+                    "are as they were",
+                    rate / 1e3,
+                )

@@ -5,20 +5,26 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tuner.search.candidate import Candidate, Space
 
 
 @dataclass(frozen=True)
 class Result:
-    """A measured candidate; `cost_s` is None when it failed (build, run or wrong answer)."""
+    """A measured candidate.
+
+    Attributes:
+        cost_s: None when it failed (build, run or wrong answer).
+        static: facts of its compiled code (`tuner.measure.static_facts`), where they are known.
+    """
 
     space: Space
     candidate: Candidate
     cost_s: float | None
+    static: Mapping[str, Any] | None = None
 
 
 class Strategy(ABC):

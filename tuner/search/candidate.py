@@ -8,14 +8,18 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import schedules
 from schedules import Conv2dWorkload
 from schedules.hardware import Core
 from schedules.knobs import KnobSpace
+from tuner.costmodel import estimate
 
 # Places for the knobs of each schedule in the cost model's features.
 _MAX_KNOBS = 8
+# Facts of the loop nest on which the code of the inner loops hangs.
+_TILE_FACTS = ("log2_mr", "log2_nr", "in_place", "winograd_m", "rows_a_tile")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Space:
             (schedule, schedule.space(workload, core))
             for schedule in schedules.find(workload, core)
         ]
+        self._nests: dict[Candidate, Mapping[str, float]] = {}
+        self._plain: dict[Candidate, tuple[list[float], list[float]]] = {}
 
     def __len__(self) -> int:
         return sum(len(space) for _, space in self._spaces)
@@ -94,20 +100,48 @@ class Space:
         rng.shuffle(drawn)
         return drawn
 
-    def features(self, candidate: Candidate) -> list[float]:
+    def features(
+        self, candidate: Candidate, static: Mapping[str, Any] | None = None
+    ) -> list[float]:
         """Return the fixed-length description of `candidate` that the cost model reads.
 
-        What the schedule knows of the loop nest, then the knobs themselves: each schedule has
-        places of its own for its knobs, and those of the other schedules are not-a-number, which
-        is how XGBoost is told that a value is missing.
+        What the schedule knows of the loop nest, `static` facts of its code or of code like it
+        (`tuner.measure.static_facts`; None: not known), then the knobs themselves: each schedule
+        has places of its own for its knobs, and those of the other schedules are not-a-number,
+        which is how XGBoost is told that a value is missing.
         """
-        facts = schedules.features(self.workload, self._core, candidate.schedule, candidate.config)
-        knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
-        values = self._space_of(candidate.schedule).features(candidate.config)
-        assert len(values) <= _MAX_KNOBS, f"{candidate.schedule} has more than {_MAX_KNOBS} knobs"
-        start = _MAX_KNOBS * schedules.list().index(candidate.schedule)
-        knobs[start : start + len(values)] = values
-        return [*facts, *knobs]
+        facts, knobs = self._plain_features(candidate)
+        return [*facts, *estimate.features(static), *knobs]
+
+    def least_s(self, candidate: Candidate, static: Mapping[str, Any] | None) -> float:
+        """Return the seconds that `candidate` takes at least, see `estimate.least_s`."""
+        return estimate.least_s(self.workload, self._core, self._nest(candidate), static)
+
+    def tile(self, candidate: Candidate) -> tuple[float, ...]:
+        """Return what shapes the inner loops of `candidate`: equal tiles have like code."""
+        facts = self._nest(candidate)
+        return tuple(facts.get(name, 0.0) for name in _TILE_FACTS)
+
+    # Asked for over and over, of the same candidates.
+    def _nest(self, candidate: Candidate) -> Mapping[str, float]:
+        """What the schedule knows of the loop nest."""
+        if candidate not in self._nests:
+            schedule = schedules.get(candidate.schedule)
+            self._nests[candidate] = schedule.features(self.workload, self._core, candidate.config)
+        return self._nests[candidate]
+
+    def _plain_features(self, candidate: Candidate) -> tuple[list[float], list[float]]:
+        """Facts of the loop nest, and knobs."""
+        if candidate not in self._plain:
+            name, config = candidate.schedule, candidate.config
+            facts = schedules.features(self.workload, self._core, name, config)
+            knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
+            values = self._space_of(name).features(config)
+            assert len(values) <= _MAX_KNOBS, f"{name} has more than {_MAX_KNOBS} knobs"
+            start = _MAX_KNOBS * schedules.list().index(name)
+            knobs[start : start + len(values)] = values
+            self._plain[candidate] = facts, knobs
+        return self._plain[candidate]
 
     def _space_of(self, name: str) -> KnobSpace:
         return next(space for schedule, space in self._spaces if schedule.name == name)

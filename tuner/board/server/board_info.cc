@@ -13,7 +13,7 @@ namespace server {
 namespace {
 
 // Raised when a client could notice a difference.
-constexpr int kServerVersion = 2;
+constexpr int kServerVersion = 3;
 
 #if defined(__aarch64__)
 constexpr const char* kIsa = "aarch64";

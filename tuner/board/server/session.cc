@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "board_health.h"
 #include "board_info.h"
 #include "log.h"
 #include "rpc/rpc_endpoint.h"
@@ -68,6 +69,7 @@ void RegisterSessionFunctions() {
     guest_call(GUEST_BUDGET, &budget, sizeof budget);
   });
   SetGlobal("tuner.board.describe", [] { return DescribeBoard(); });
+  SetGlobal("tuner.board.health", [] { return DescribeHealth(); });
   SetGlobal("tuner.board.counters", [] { return DescribeCounters(); });
 }
 
