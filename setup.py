@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+_DOCS = ["mkdocs>=1.6,<2", "mkdocstrings-python>=2", "Pygments>=2.15"]
+
 setup(
     name="tvm-arm-schedules",
     version="0.1.0",
@@ -50,7 +52,9 @@ setup(
         "testing": ["pytest>=7.4", "hypothesis>=6"],  # schedules.testing
         "onnx": ["onnx>=1.16"],
         "tflite": ["tflite>=2.18"],
+        "docs": _DOCS,
         "test": [
+            *_DOCS,
             "matplotlib>=3.7",
             "onnx>=1.16",
             "tflite>=2.18",

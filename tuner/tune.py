@@ -45,11 +45,12 @@ class Options:
 
 
 class TaskSearch:
-    """A task with its candidates and what is known of them."""
+    """A task with its candidates and what is known of them; `first` follow the hand-picked."""
 
     def __init__(self, task: Task, core: Core) -> None:
         self.task = task
         self.space = Space(task.workload, core)
+        self.first: list[Candidate] = []
         self.trials = 0
         self.costs_s: list[float] = []
         self.default: Record | None = None
@@ -188,8 +189,8 @@ _Batch = list[tuple[TaskSearch, Trial]]
 def _batches(
     searches: Sequence[TaskSearch], limit: budget.Budget, strategy: search.Strategy
 ) -> Iterator[_Proposal]:
-    """Yield what to measure next: the hand-picked configs, then rounds of proposals."""
-    for proposal in _hand_picked(searches):
+    """Yield what to measure next: hand-picked configs, those to try first, rounds of proposals."""
+    for proposal in (*_hand_picked(searches), [(s, c) for s in searches for c in s.first]):
         yield proposal[: limit.allow(len(proposal))]
     while any(sizes := limit.next_round([s.prospect for s in searches])):
         proposal = []

@@ -17,6 +17,7 @@ from tuner.cli.doctor import doctor_verb
 from tuner.cli.explain import explain_verb
 from tuner.cli.export import export_verb
 from tuner.cli.image import image_verb
+from tuner.cli.import_autotvm import import_autotvm_verb
 from tuner.cli.order_search import order_search_verb
 from tuner.cli.plan import plan_verb
 from tuner.cli.report import report_verb
@@ -66,6 +67,7 @@ for _verb in (
     export_verb,
     image_verb,
     best_verb,
+    import_autotvm_verb,
     doctor_verb,
     boards_verb,
     serve_verb,

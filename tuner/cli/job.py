@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tuner import search, tasks
+from tuner import search, starts, tasks
 from tuner.cli.options import (
     address_options,
     load_network,
@@ -75,6 +75,12 @@ _OPTIONS = (
         help="File of the results; an existing one is continued."
         "  [default: tuner-logs/NETWORK.BOARD.jsonl]",
     ),
+    click.option(
+        "--try-first",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configs to measure before others, which `import-autotvm` wrote.",
+    ),
 )
 
 
@@ -104,6 +110,7 @@ class Settings:
     strategy: str
     threads: int | None
     log: Path | None
+    try_first: Path | None = None
 
 
 class Job:
@@ -138,11 +145,21 @@ class Job:
                 f"{self.network.title} has no convolution that could be tuned",
                 "float32 convolutions in NCHW can be",
             )
+        if settings.try_first is not None:
+            self._try_first(settings.try_first)
         trials = settings.trials
         if trials is None and time_s is None:
             trials = _DEFAULT_TRIALS
         self.options = Options(self.network.name, trials, settings.seed, settings.strategy, time_s)
         self.log_path = settings.log or _LOG_FOLDER / f"{self.network.name}.{self.board.name}.jsonl"
+
+    def _try_first(self, path: Path) -> None:
+        if starts.give(starts.read(path), self.searches) == 0:
+            raise UserError(
+                f"{path} has no config for a convolution of {self.network.title} on "
+                f"{self.board.core.name} that is not hand-picked anyway",
+                "leave out --try-first, or import a log of this network",
+            )
 
     def plan(self, info: BoardInfo, known: Sequence[Record], workers: int) -> Plan:
         """Return what is going to happen; `known` are the trials in the log."""

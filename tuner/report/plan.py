@@ -158,12 +158,14 @@ def _lines(plan: Plan) -> list[str]:
     layers = sum(search.task.count for search in searches)
     schedules = {name for search in searches for name in search.space.schedules}
     epilogues = {" + ".join(search.task.epilogue) or "nothing" for search in searches}
+    first = sum(len(search.first) for search in searches)
     limits = [] if options.trials is None else [f"{options.trials} trials"]
     limits += [] if options.time_s is None else [format_duration(options.time_s)]
     return [
         f"{layers} convolutions, {len(searches)} distinct, {plan.macs / 1e6:.1f} MMAC",
         f"in the same kernel: {' or '.join(sorted(epilogues))}",
         f"schedules that compete: {', '.join(sorted(schedules))}",
+        *([f"tried first: {first} imported configs"] if first else []),
         f"board: {_describe_board(plan)}",
         f"budget: at most {' or '.join(limits)}, strategy {options.strategy}, seed "
         f"{options.seed}; ends early when more promises less than {options.least_gain:.0%}",
