@@ -229,10 +229,10 @@ def _print_table(network: str, board: Board, rows: Sequence[Row]) -> None:
     cores = os.cpu_count()
     table = make_table(f"{network} on {board.name}, emulated; wall time of a host of {cores} cores")
     table.add_column("varied", no_wrap=True)
-    for column in ("workloads", "boards", "candidates", "trials", "wall", "trials/s", "search"):
-        table.add_column(column, justify="right")
-    for column in ("build a trial", "run a trial"):
-        table.add_column(column, justify="right")
+    for column in ("workloads", "boards", "configs", "trials", "wall", "trials/s", "search"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("a build", "a run"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         counts = (row.workloads, row.boards or "-", row.candidates, row.trials)
         times = (f"{row.wall_s:.1f} s", f"{row.trials_a_second:.2f}", f"{row.search_s:.1f} s")
