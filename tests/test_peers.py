@@ -179,6 +179,16 @@ def test_tvms_own_build_can_be_left_out(capsys, no_runs):
     assert code == 0 and "tvm_default" not in {row["name"] for row in json.loads(out)["rows"]}
 
 
+def test_something_has_to_be_left_to_compare_with(capsys, no_runs):
+    arguments = ("peers", "--network", "squeezenet", "--target", "rk3288", "--no-default")
+    code, out, err = bench_command.run(capsys, *arguments, "--library", "mnn")
+    assert code == 2 and out == "" and not no_runs
+    assert err.splitlines() == [
+        "error: nothing is left to compare with on rk3288; leave out --no-default, or choose "
+        "a --library among ncnn, tflite"
+    ]
+
+
 def test_a_library_that_ran_is_not_run_again(capsys, no_runs):
     for _ in range(2):
         assert bench_command.run(capsys, *_ARGUMENTS)[0] == 0

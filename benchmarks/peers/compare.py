@@ -138,8 +138,15 @@ def compare(
         default: whether TVM's own build is run too.
 
     Raises:
-        UserError: a run failed or gave a wrong output.
+        UserError: a run failed or gave a wrong output, or there is nothing to compare with.
     """
+    isa = board.core.isa
+    if not default and not any(isa in LIBRARIES[name].wheel.isas for name in libraries):
+        there_are = [name for name, library in LIBRARIES.items() if isa in library.wheel.isas]
+        raise UserError(
+            f"nothing is left to compare with on {board.name}",
+            f"leave out --no-default, or choose a --library among {', '.join(there_are)}",
+        )
     layers = layers_of(network.module)
     macs = sum(layer.macs for layer in layers.by_name.values())
     data, limit_s = network.random_input(), network_run.time_limit_s(macs)
