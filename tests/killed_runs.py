@@ -19,7 +19,7 @@ import small_runs
 from tuner.measure import pipeline
 from tuner.measure.builder import compile_candidate
 
-_LONGEST_S, _PATIENCE_S = 1.0, 20.0
+_LONGEST_S, _PATIENCE_S = 0.7, 20.0
 
 
 class _Builder:

@@ -1,5 +1,7 @@
 """Every fault is survived: the right message, the right record, the right best."""
 
+import re
+
 import pytest
 import small_runs
 
@@ -7,7 +9,7 @@ from tuner import records
 from tuner.errors import UserError
 from tuner.measure import inject
 
-_TRIALS = 33
+_TRIALS = 1 + 2 + 16  # whole batches, so that a longer run begins with the same
 _LOST = "the connection to the board was lost; tries again"
 
 
@@ -25,15 +27,15 @@ def _times(path):
 
 @pytest.mark.board
 def test_faults_that_pass_leave_no_trace_in_the_results(tmp_path, caplog, sound):
-    faults = ("slow@batch2", "clock=0.5@batch3", "lost@trial22", "reboot@trial24")
+    faults = ("slow@batch3", "clock=0.5@trial6", "lost@batch2", "reboot@trial10")
     small_runs.run(tmp_path / "log.jsonl", _TRIALS, faults)
-    for message in (
-        *("injected in trial 22: lost", "injected in trial 24: reboot", _LOST),
+    for pattern in (
+        *("injected in trial 2: lost", "injected in trial 10: reboot", _LOST),
         "the network to the board is slow, ",
-        "the board ran at 900 MHz instead of ",
-        ": weak power supply, or heat; waits 0.1 s and measures the batch again",
+        r"the board ran at (89\d|900) MHz instead of (179\d|1800): weak power supply, or heat; "
+        r"waits 0\.1 s and measures the batch again",
     ):
-        assert any(message in text for text in caplog.messages), (message, caplog.messages)
+        assert any(re.match(pattern, text) for text in caplog.messages), (pattern, caplog.messages)
     assert caplog.messages.count(_LOST) >= 2
     times = _times(tmp_path / "log.jsonl")
     assert len(times) == _TRIALS
