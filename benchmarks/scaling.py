@@ -229,13 +229,12 @@ def _print_table(network: str, board: Board, rows: Sequence[Row]) -> None:
     cores = os.cpu_count()
     table = make_table(f"{network} on {board.name}, emulated; wall time of a host of {cores} cores")
     table.add_column("varied", no_wrap=True)
-    for column in ("workloads", "boards", "configs", "trials", "wall", "trials/s", "search"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("a build", "a run"):
+    counted = ("workloads", "boards", "configs", "trials")
+    for column in (*counted, "wall", "trials/s", "search", "build + run"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         counts = (row.workloads, row.boards or "-", row.candidates, row.trials)
         times = (f"{row.wall_s:.1f} s", f"{row.trials_a_second:.2f}", f"{row.search_s:.1f} s")
-        each = (f"{row.build_s:.2f} s", f"{row.run_s:.2f} s")
-        table.add_row(row.sweep, *map(str, counts), *times, *each)
+        a_trial = f"{row.build_s:.1f} + {row.run_s:.1f} s"
+        table.add_row(row.sweep, *map(str, counts), *times, a_trial)
     make_console().print(table)
