@@ -12,6 +12,7 @@ from benchmarks.layers import layers_verb
 from benchmarks.micro import micro_verb
 from benchmarks.neighbours import neighbours_verb
 from benchmarks.peers.verb import peers_verb
+from benchmarks.scaling import scaling_verb
 from benchmarks.search.verb import search_verb
 from benchmarks.speed import speed_verb
 from benchmarks.summary import summary_verb
@@ -31,6 +32,7 @@ for _verb in (
     layers_verb,
     peers_verb,
     threads_verb,
+    scaling_verb,
     imagenet_verb,
     micro_verb,
     neighbours_verb,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-RESULTS = Path(__file__).with_name("results")
-ROOT = Path(__file__).parent.parent
-FIGURE = ROOT / "docs" / "img" / "squeezenet.svg"
-_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
+from benchmarks import generated
+from benchmarks.peers import stored
+
+README = generated.ROOT / "README.md"
+FIGURE = generated.ROOT / "docs" / "img" / "squeezenet.svg"
+MARK = "results"
 _BUILDS = {
     "tvm_default": "TVM's default build",
     "hand_picked": "hand-picked configs",
@@ -20,7 +21,7 @@ _BUILDS = {
 
 def results() -> list[dict]:
     """The stored results, one a board, by name."""
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("squeezenet.*.json"))]
+    return generated.load("squeezenet.*.json")
 
 
 def table(rows: list[dict]) -> str:
@@ -41,18 +42,10 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def readme_with(text: str, rows: list[dict]) -> str:
-    """README's `text` with the table in its place."""
-    before, rest = text.split(_BEGIN)
-    after = rest.split(_END)[1]
-    return f"{before}{_BEGIN}\n{table(rows)}\n{_END}{after}"
-
-
 def draw(rows: list[dict], path: Path) -> None:
     """Bars of one inference a board and build, on a logarithmic scale, as SVG."""
     from matplotlib import pyplot
 
-    pyplot.rcParams["svg.hashsalt"] = "tvm-arm-schedules"  # the same file for the same results
     figure, axes = pyplot.subplots(figsize=(8, 0.8 + 0.9 * len(rows)))
     for i, (name, label) in enumerate(_BUILDS.items()):
         places = [n + 0.27 * (1 - i) for n in range(len(rows))]
@@ -65,15 +58,16 @@ def draw(rows: list[dict], path: Path) -> None:
     axes.margins(x=0.15)
     axes.set_xlabel(f"ms for one inference of SqueezeNet 1.1 at 224x224 ({', '.join(models)})")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    generated.save(figure, rows, path)
 
 
 @click.command("summary")
 def summary_verb() -> None:
-    """Write README's table and figure from benchmarks/results (needs matplotlib)."""
-    rows = results()
-    readme = ROOT / "README.md"
-    readme.write_text(readme_with(readme.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    """Write tables and figures of README and docs from benchmarks/results (needs matplotlib)."""
+    rows, compared = results(), stored.results()
+    generated.update(README, MARK, table(rows))
     draw(rows, FIGURE)
-    click.echo(table(rows))
+    generated.update(stored.PAGE, stored.MARK, stored.table(compared))
+    for path in stored.FIGURES:
+        stored.draw(compared, path)
+    click.echo(f"{table(rows)}\n\n{stored.table(compared)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import bench_command
 import numpy as np
@@ -11,7 +12,13 @@ from tvm import relax
 
 from benchmarks import kept
 from benchmarks.call_times import CallTimes
-from benchmarks.peers import compare, library_run, ncnn_model, onnx_model, plain_graph
+from benchmarks.peers import (
+    compare,
+    library_run,
+    ncnn_model,
+    onnx_model,
+    plain_graph,
+)
 from benchmarks.peers.library_run import LIBRARIES, LibraryRun
 from schedules import hardware
 from tuner import networks
@@ -134,8 +141,8 @@ def no_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(compare, "describe", bench_command.describe)
     monkeypatch.setattr(compare.builds, "build", lambda *_: None)
     monkeypatch.setattr(compare.builds, "held_bytes", lambda _: 10 << 20)
-    ours = CallTimes(100_000_000, (), exact)
-    monkeypatch.setattr(compare.call_times, "measure", lambda *_: ours)
+    ours = SimpleNamespace(cost_s=100e6 / hardware.board("rasp3b-64").clock_hz, output=exact)
+    monkeypatch.setattr(compare.network_run, "run_build", lambda *_: ours)
     default = CallTimes(3_000_000_000, (), exact), []
     monkeypatch.setattr(compare.default_times, "measure", lambda *_: default)
     monkeypatch.setattr(kept, "folder", lambda: tmp_path)
@@ -161,14 +168,32 @@ def test_json_has_rows_and_the_ratio_to_the_best_peer(capsys, no_runs):
     assert rows.keys() == {"hand_picked", "tuned", "tvm_default", *LIBRARIES}
     clock_hz = hardware.board("rasp3b-64").clock_hz
     assert rows["ncnn"]["ms"] == pytest.approx(150e6 / clock_hz * 1e3)
+    assert rows["hand_picked"]["cycles"] == 100_000_000
     assert rows["tvm_default"]["ours_is_faster_by"] == 30
-    assert all(row["error"] < 1e-4 for row in rows.values())
+    assert rows["tflite"]["missing"] == "LiteRT has taken its place for aarch64"
+    assert all(row["error"] < 1e-4 for row in rows.values() if not row["missing"])
+
+
+def test_tvms_own_build_can_be_left_out(capsys, no_runs):
+    code, out, _ = bench_command.run(capsys, *_ARGUMENTS, "--no-default", "--json")
+    assert code == 0 and "tvm_default" not in {row["name"] for row in json.loads(out)["rows"]}
+
+
+def test_something_has_to_be_left_to_compare_with(capsys, no_runs):
+    arguments = ("peers", "--network", "squeezenet", "--target", "rk3288", "--no-default")
+    code, out, err = bench_command.run(capsys, *arguments, "--library", "mnn")
+    assert code == 2 and out == "" and not no_runs
+    assert err.splitlines() == [
+        "error: nothing is left to compare with on rk3288; leave out --no-default, or choose "
+        "a --library among ncnn, tflite"
+    ]
 
 
 def test_a_library_that_ran_is_not_run_again(capsys, no_runs):
     for _ in range(2):
         assert bench_command.run(capsys, *_ARGUMENTS)[0] == 0
-    assert sorted(no_runs) == sorted(library.title for library in LIBRARIES.values())
+    available = [each for each in LIBRARIES.values() if "aarch64" in each.wheel.isas]
+    assert sorted(no_runs) == sorted(library.title for library in available)
 
 
 def test_what_is_not_available_is_named(capsys, no_runs):
@@ -181,7 +206,7 @@ def test_what_is_not_available_is_named(capsys, no_runs):
     document = json.loads(out)
     assert document["ratio_to_best_peer"] == 1.5
     missing = {row["name"] for row in document["networks"][0]["rows"] if row["missing"]}
-    assert {"mnn", "onnxruntime"} <= missing and "ncnn" not in missing
+    assert {"mnn", "onnxruntime", "litert"} <= missing and not {"ncnn", "tflite"} & missing
 
 
 def test_a_wrong_output_is_an_error(capsys, no_runs, monkeypatch):
@@ -195,5 +220,5 @@ def test_an_unknown_library_is_one_line(capsys):
     code, out, err = bench_command.run(capsys, *_ARGUMENTS, "--library", "caffe")
     assert code == 2 and out == ""
     assert err.splitlines() == [
-        "error: unknown library 'caffe'; choose among ncnn, mnn, onnxruntime"
+        "error: unknown library 'caffe'; choose among ncnn, mnn, onnxruntime, litert, tflite"
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tvm
 
-from benchmarks import builds, call_times, default_times
+from benchmarks import builds, default_times
 from benchmarks.attribution import layers_of
 from benchmarks.kept import kept
 from benchmarks.peers import library_run, plain_graph
@@ -89,6 +89,7 @@ class Comparison:
         """For `--json`; the keys are documented in docs/benchmarks.md."""
         return {
             "network": self.network.name,
+            "title": self.network.title,
             "board": self.board.name,
             "core": self.board.core.name,
             "threads": 1,
@@ -124,16 +125,28 @@ def _cycles(row: Row) -> int:
 
 
 def compare(
-    network: Network, board: Board, libraries: Sequence[str], progress: Progress
+    network: Network,
+    board: Board,
+    libraries: Sequence[str],
+    progress: Progress,
+    default: bool = True,
 ) -> Comparison:
     """Run `network` in every way, one thread each, and compare all outputs with float64.
 
     Args:
         libraries: names of LIBRARIES to run; others do not appear.
+        default: whether TVM's own build is run too.
 
     Raises:
-        UserError: a run failed or gave a wrong output.
+        UserError: a run failed or gave a wrong output, or there is nothing to compare with.
     """
+    isa = board.core.isa
+    if not default and not any(isa in LIBRARIES[name].wheel.isas for name in libraries):
+        there_are = [name for name, library in LIBRARIES.items() if isa in library.wheel.isas]
+        raise UserError(
+            f"nothing is left to compare with on {board.name}",
+            f"leave out --no-default, or choose a --library among {', '.join(there_are)}",
+        )
     layers = layers_of(network.module)
     macs = sum(layer.macs for layer in layers.by_name.values())
     data, limit_s = network.random_input(), network_run.time_limit_s(macs)
@@ -158,13 +171,14 @@ def compare(
                 library = Path(folder) / "network.so"
                 configs: Configs | None = {} if name == "hand_picked" else None
                 lowered = builds.build(network, board, configs, library)
-                times = call_times.measure(emulated, info, name, library, data, limit_s)
-            held = builds.held_bytes(lowered)
-            rows.append(Row(name, title, "", times.cycles, held, error(name, times.output)))
-        progress(f"{network.title}: TVM's own build; minutes at the first time, kept afterwards")
-        times, _ = default_times.measure(emulated, info, network, layers, data, limit_s)
-    off = error("tvm_default", times.output)
-    rows.append(Row("tvm_default", "TVM's default", tvm.__version__, times.cycles, None, off))
+                run = network_run.run_build(emulated, name, library, data, limit_s)
+            cycles, held = info.cycles(run.cost_s), builds.held_bytes(lowered)
+            rows.append(Row(name, title, "", cycles, held, error(name, run.output)))
+        if default:
+            progress(f"{network.title}: TVM's own build; minutes the first time, kept afterwards")
+            times, _ = default_times.measure(emulated, info, network, layers, data, limit_s)
+            off, version = error("tvm_default", times.output), tvm.__version__
+            rows.append(Row("tvm_default", "TVM's default", version, times.cycles, None, off))
     for name in libraries:
         rows.append(_library_row(name, LIBRARIES[name], network, board, data, progress, error))
     return Comparison(network, board, info, macs, rows)
@@ -181,7 +195,7 @@ def _library_row(
 ) -> Row:
     version = library.wheel.version
     if board.core.isa not in library.wheel.isas:
-        reason = f"there is no wheel for {board.core.isa}"
+        reason = f"{library.absent} for {board.core.isa}"
         return Row(name, library.title, version, missing=reason)
     progress(f"{network.title}: {library.title} {version}")
     nodes = plain_graph.read(network.module)
@@ -190,8 +204,7 @@ def _library_row(
         done = library_run.run(library, board, nodes, data, progress)
         return {"cycles": done.cycles, "held_bytes": done.held_bytes, "output": done.output}
 
-    shapes = [node.shape() for node in nodes]
-    facts = (version, library.sources(), network.name, network.seed, network.input_shape, shapes)
+    facts = (version, library_run.digest(library, nodes, data))
     document = kept(f"{name}.{network.name}", board, 1, facts, run)
     off = error(name, np.array(document["output"], np.float32))
     return Row(name, library.title, version, document["cycles"], document["held_bytes"], off)

@@ -26,7 +26,10 @@ from tuner.errors import UserError
 
 _ARCHITECTURES = {"aarch64": "arm64", "armv7": "armhf"}
 _WHEEL_PLATFORMS = {
-    "aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+    "aarch64": (
+        *("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64"),
+        "manylinux2014_aarch64",
+    ),
     "armv7": ("manylinux_2_31_armv7l", "manylinux_2_34_armv7l", "manylinux_2_17_armv7l"),
 }
 _PACKAGES = (

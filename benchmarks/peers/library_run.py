@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import guest_root, ncnn_model, onnx_model
+from benchmarks.peers import guest_root, ncnn_model, onnx_model, tflite_model
 from benchmarks.peers.guest_root import Progress, Wheel
 from benchmarks.peers.plain_graph import Node
 from schedules.hardware import Board
@@ -40,6 +41,7 @@ class Library:
         program: of this folder; runs in the guest, in the folder of the model.
         write: writes the model files into a folder, from the layers and the input's size.
         converter: a program that runs before, untimed, to make the library's own format of them.
+        absent: why it is not run where it is not.
     """
 
     title: str
@@ -47,15 +49,12 @@ class Library:
     program: str
     write: Callable[[Sequence[Node], int, Path], None]
     converter: str | None = None
+    absent: str = "there is no wheel"
 
     @property
     def programs(self) -> list[str]:
         """All that run in the guest, in order, and what they import."""
         return [*([self.converter] if self.converter else []), self.program, _CLOCK]
-
-    def sources(self) -> str:
-        """What runs in the guest, as text."""
-        return "".join((_HERE / name).read_text() for name in self.programs)
 
 
 def _write_ncnn(nodes: Sequence[Node], size: int, folder: Path) -> None:
@@ -64,6 +63,10 @@ def _write_ncnn(nodes: Sequence[Node], size: int, folder: Path) -> None:
 
 def _write_onnx(nodes: Sequence[Node], size: int, folder: Path) -> None:
     onnx_model.write(nodes, size, folder / "model.onnx")
+
+
+def _write_tflite(nodes: Sequence[Node], size: int, folder: Path) -> None:
+    tflite_model.write(nodes, size, folder / "model.tflite")
 
 
 _64_BIT = ("aarch64",)
@@ -75,6 +78,16 @@ LIBRARIES = {
     "onnxruntime": Library(
         *("ONNX Runtime", Wheel("onnxruntime", "1.32.0", _64_BIT)),
         *("guest_onnxruntime.py", _write_onnx),
+    ),
+    "litert": Library(
+        *("LiteRT (XNNPACK)", Wheel("ai-edge-litert", "2.3.0", _64_BIT)),
+        *("guest_litert.py", _write_tflite),
+    ),
+    # What there is for 32 bit is older, and built without XNNPACK.
+    "tflite": Library(
+        *("TensorFlow Lite (no XNNPACK)", Wheel("tflite-runtime", "2.14.0", ("armv7",))),
+        *("guest_litert.py", _write_tflite),
+        absent="LiteRT has taken its place",
     ),
 }
 
@@ -108,14 +121,11 @@ def run(
     """
     isa = board.core.isa
     if isa not in library.wheel.isas:
-        raise UserError(f"there is no wheel of {library.title} for {isa}", "leave it out")
+        raise UserError(f"{library.title} is not run on {isa}: {library.absent}", "leave it out")
     root = guest_root.guest_root(board, progress, library.wheel)
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
-        library.write(nodes, data.shape[2], folder)
-        np.save(folder / "input.npy", data)
-        for program in library.programs:
-            shutil.copy(_HERE / program, folder / program)
+        _fill(folder, library, nodes, data)
         params.write(board, folder / "board.txt")
         (folder / _ROOT).symlink_to(root)
         (folder / "libemulator.so").symlink_to(build.emulator_plugin())
@@ -124,6 +134,23 @@ def run(
     if words[_UNDECODED]:
         raise UserError(f"{words[_UNDECODED]} executed instructions were not decoded")
     return LibraryRun(words[0], words[1], held_bytes, output)
+
+
+def digest(library: Library, nodes: Sequence[Node], data: np.ndarray) -> str:
+    """Of all that the guest is given: programs, model files with their weights, input."""
+    found = hashlib.sha256()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        _fill(Path(name), library, nodes, data)
+        for path in sorted(Path(name).iterdir()):
+            found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def _fill(folder: Path, library: Library, nodes: Sequence[Node], data: np.ndarray) -> None:
+    library.write(nodes, data.shape[2], folder)
+    np.save(folder / "input.npy", data)
+    for program in library.programs:
+        shutil.copy(_HERE / program, folder / program)
 
 
 def _run_guest(

@@ -22,8 +22,11 @@ _ALL = "all"
 @click.option("--network", required=True, help="A built-in network, or all of them: all.")
 @target_option
 @click.option("--library", "libraries", multiple=True, help="Only this library; repeatable.")
+@click.option("--no-default", is_flag=True, help="Leave out TVM's own build, minutes to emulate.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def peers_verb(network: str, target: str, libraries: tuple[str, ...], as_json: bool) -> None:
+def peers_verb(
+    network: str, target: str, libraries: tuple[str, ...], no_default: bool, as_json: bool
+) -> None:
     """Compare with TVM's own build and other inference libraries, one thread, float32.
 
     All run on the emulated board, with the same weights and the same input; outputs are checked.
@@ -33,7 +36,7 @@ def peers_verb(network: str, target: str, libraries: tuple[str, ...], as_json: b
     chosen = require_libraries(libraries)
     names = networks.names() if network == _ALL else [network]
     known = [networks.get(name) for name in names]
-    found = [compare(each, board, chosen, _say) for each in known]
+    found = [compare(each, board, chosen, _say, not no_default) for each in known]
     if not as_json:
         _print_tables(found)
     elif network == _ALL:
