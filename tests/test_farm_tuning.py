@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -82,7 +83,8 @@ def test_three_boards_one_killed_give_what_one_board_gives(capsys, tmp_path, mon
         monkeypatch.setattr(TrackedBoard, "connect", connect_and_kill)
         result = _tune(capsys, log, "--tracker", f"127.0.0.1:{port}", "--key", KEY)
         assert [board.running for board in boards].count(False) == 1
-    assert "failed, on to another board" in caplog.text
+    # Whoever notices first repeats the trial: the session that broke, or the farm.
+    assert re.search("lost; tries again|failed, on to another board", caplog.text)
     found = records.read(log)
     assert not [record.error for record in found if record.error]
     assert _proposals(log) == _proposals(tmp_path / "alone.jsonl")

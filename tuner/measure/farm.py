@@ -26,6 +26,8 @@ _logger = logging.getLogger(__name__)
 _DESCRIBE_TIMEOUT_S = 60
 # A candidate that fails on so many boards is to blame itself.
 _ATTEMPTS = 3
+# Kinds of failures that may be the board's fault.
+_OF_BOARD = ("run", "lost connection")
 # Of what a server says of its board: what decides measured times.
 _DECISIVE = ("board", "core", "emulated", "model", "clock_hz", "threads", "isa")
 
@@ -100,7 +102,7 @@ class FarmMeasurer(Measurer):
         for left in reversed(range(_ATTEMPTS)):
             try:
                 outcome = super()._measure_one(trial)
-                if outcome.error is None or outcome.error["kind"] != "run" or not left:
+                if outcome.error is None or outcome.error["kind"] not in _OF_BOARD or not left:
                     return outcome
                 reason = outcome.error["text"]
             except UserError as error:
