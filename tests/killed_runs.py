@@ -18,7 +18,7 @@ import small_runs
 
 from tuner.measure import pipeline
 
-_LONGEST_S, _PATIENCE_S = 0.7, 20.0
+_LONGEST_S, _PATIENCE_S = 0.4, 20.0
 
 
 def _note_begun(path: Path) -> None:

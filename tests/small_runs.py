@@ -17,7 +17,7 @@ from tuner.tasks import Task
 from tuner.tune import Options, TaskSearch, tune
 
 BOARD = hardware.board("rk3288")
-_WORKLOAD = Conv2dWorkload(1, 8, 9, 9, 16, 3, 3, padding=(1, 1, 1, 1))
+_WORKLOAD = Conv2dWorkload(1, 16, 20, 20, 24, 1, 1)
 _TASK = Task(_WORKLOAD, ("layer",), ("bias", "relu"))
 _WORKERS = 2
 

@@ -11,7 +11,7 @@ import small_runs
 
 from tuner import records
 
-_TRIALS, _KILLS = 60, 50
+_TRIALS, _KILLS = 100, 50
 _BATCH = 16  # trials of a round
 
 
