@@ -11,6 +11,7 @@ from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
 from ..workload import Conv2dWorkload
+from .loopnest import next_if_last
 from .padding import copy_padded_rows, padded_plane
 from .transforms import input_rows, output_rows
 
@@ -92,7 +93,7 @@ class WinogradNest:
         """
         e = self.e
         with e.loop(self.places, "place") as place, e.loop(turns, "group") as group:
-            self._multiply(channel_tile, place, moved, products, group)
+            self._multiply(channel_tile, place, moved, products, group, turns)
         with e.loop(turns, "group") as group:
             self._transform_output(image, channel_tile, first + group, products, group)
 
@@ -168,7 +169,7 @@ class WinogradNest:
     def _vector(buffer, index):
         return BufferLoad(buffer, [ramp(index * LANES)])
 
-    def _multiply(self, channel_tile, place, moved, products, slot) -> None:
+    def _multiply(self, channel_tile, place, moved, products, slot, turns) -> None:
         """`products[slot, place, row, tile]` of a tile of channels."""
         e, workload = self.e, self.workload
         accumulators = e.registers("accumulators", self.mr * self.nr)
@@ -180,6 +181,7 @@ class WinogradNest:
             pixels=(moved, slot * self.group_size + place * self.place_size),
             row_stride=self.nr,
             k=workload.ci,
+            next_weights=next_if_last(slot, turns, workload.ci * self.mr),
         )
         result = slot * self.products_size + place * (self.mr * self.nr)
         for i in range(0, self.mr * self.nr, LANES):
