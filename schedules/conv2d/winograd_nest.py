@@ -108,10 +108,13 @@ class WinogradNest:
         first = self._first_tile(group) + quad * LANES
         origins = []
         for lane in range(LANES):
-            tile = e.bind(f"tile{lane}", tirx.min(first + lane, self.count - 1))
+            tile = first + lane
+            if self.count < self.nr:
+                tile = tirx.min(tile, self.count - 1)
+            tile = e.bind(f"tile{lane}", tile)
             row = tirx.min(tirx.floordiv(tile, columns) * self.m, workload.oh - self.m)
             column = tirx.min(tirx.floormod(tile, columns) * self.m, workload.ow - self.m)
-            origins.append((e.bind(f"row{lane}", row), e.bind(f"column{lane}", column)))
+            origins.append((e.bind_opaque(f"row{lane}", row), e.bind_opaque(f"column{lane}", column)))
         return origins
 
     def _transform_channel(self, image, ci, first, turns, moved) -> None:
@@ -125,8 +128,8 @@ class WinogradNest:
         data, start = self.conv.data, plane * (height * width)
         if any(workload.padding) and self.conv.source is None:
             data, start = e.alloc("padded", height * width), 0
-            top = self._row_of(self._first_tile(first))
-            end = self._row_of((first + turns) * self.nr - 1) + self.size
+            top = e.bind_opaque("top", self._row_of(self._first_tile(first)))
+            end = e.bind_opaque("end", self._row_of((first + turns) * self.nr - 1) + self.size)
             copy_padded_rows(self.conv, plane, data, top, end - top)
         with e.loop(turns, "group") as group:
             self._transform_input(data, start, first + group, ci, moved, group)
