@@ -130,7 +130,9 @@ class Nest:
         ):
             panel = (panels, tile * self.panel_size)
             sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
-            self._compute(channel_tile, image, first + tile, panel, part, sum_at, self._next(tile, turns))
+            self._compute(
+                channel_tile, image, first + tile, panel, part, sum_at, self._next(tile, turns)
+            )
 
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""

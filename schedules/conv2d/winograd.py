@@ -33,7 +33,7 @@ _MEMORY_BYTES_PER_CYCLE = 0.8
 _BLOCK_BYTES = 256 * 1024
 
 
-@schedule("conv2d_winograd", version=2)
+@schedule("conv2d_winograd", version=3)
 class Conv2dWinograd(Schedule):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return (

@@ -114,7 +114,9 @@ class WinogradNest:
             tile = e.bind(f"tile{lane}", tile)
             row = tirx.min(tirx.floordiv(tile, columns) * self.m, workload.oh - self.m)
             column = tirx.min(tirx.floormod(tile, columns) * self.m, workload.ow - self.m)
-            origins.append((e.bind_opaque(f"row{lane}", row), e.bind_opaque(f"column{lane}", column)))
+            origins.append(
+                (e.bind_opaque(f"row{lane}", row), e.bind_opaque(f"column{lane}", column))
+            )
         return origins
 
     def _transform_channel(self, image, ci, first, turns, moved) -> None:
