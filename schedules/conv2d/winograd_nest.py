@@ -133,7 +133,8 @@ class WinogradNest:
             top = e.bind_opaque("top", self._row_of(self._first_tile(first)))
             end = e.bind_opaque("end", self._row_of((first + turns) * self.nr - 1) + self.size)
             copy_padded_rows(self.conv, plane, data, top, end - top)
-            data = e.flat_view(data)  # TVM shrinks buffers by all indices, but not their views
+        # TVM compares all indices of a buffer, but not those of a view of it: that takes seconds.
+        data = e.flat_view(data)
         with e.loop(turns, "group") as group:
             self._transform_input(data, start, first + group, ci, moved, group)
 
