@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+import tvm.rpc
 from test_board_tracker import free_port, tracker
 from test_end_to_end import tiny  # noqa: F401  registers the network
 from test_farm import KEY, wait_for_boards
@@ -56,16 +57,13 @@ def _proposals(log) -> list[tuple]:
     )
 
 
-def _kill_one_in_session(boards: list[EmulatedBoard]) -> None:
-    """SIGKILL for a board that serves a client: its listener, the supervisor and the session."""
-    for board in boards:
-        family = [*psutil.Process(board.pid).children(recursive=True), psutil.Process(board.pid)]
-        if len(family) >= 3:
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            return
-    raise AssertionError("no board serves a client")
+def _kill(remote: tvm.rpc.RPCSession, boards: list[EmulatedBoard]) -> None:
+    """SIGKILL for the board that serves `remote`: its listener, the supervisor and the session."""
+    remote.upload(bytearray(b"here"), "marker")
+    (board,) = [board for board in boards if [*board.folder.rglob("marker")]]
+    for process in [*psutil.Process(board.pid).children(recursive=True), psutil.Process(board.pid)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def test_three_boards_one_killed_give_what_one_board_gives(capsys, tmp_path, monkeypatch, caplog):
@@ -77,7 +75,7 @@ def test_three_boards_one_killed_give_what_one_board_gives(capsys, tmp_path, mon
         def connect_and_kill(self, timeout_s):
             remote = connect(self, timeout_s)
             if next(connections) == 12:  # after the survey of the farm and some trials
-                _kill_one_in_session(boards)
+                _kill(remote, boards)
             return remote
 
         monkeypatch.setattr(TrackedBoard, "connect", connect_and_kill)

@@ -26,7 +26,7 @@ _PART_K = 576  # of tiles that L1 holds for the most part: 8 x 12 x 576 are 45 K
 _HALF_L2 = 256 << 10  # bytes, of the smallest L2 caches
 
 
-@schedule("conv2d_gemm", version=2)
+@schedule("conv2d_gemm", version=3)
 class Conv2dGemm(PackedConv2d):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return workload.groups == 1 and workload.dtype == "float32"

@@ -19,10 +19,25 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels.base import MicroKernel
+from ..microkernels.inline_asm import NEAR_BYTES
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 
 UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
+
+
+def next_if_last(turn, turns, elements: int):
+    """What a kernel can fetch while it runs the last of `turns` times with the same weights.
+
+    The first turn finds them in L2, then. One turn alone has no time for both its own weights and
+    the next ones.
+
+    Returns:
+        `next_weights` of `MicroKernel.emit`: `elements` on, in the last turn.
+    """
+    if isinstance(turns, int) and turns == 1:
+        return None
+    return tirx.Select(tirx.all(turn == turns - 1, turns > 1), elements, NEAR_BYTES // 4)
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,9 @@ class Nest:
         ):
             panel = (panels, tile * self.panel_size)
             sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
-            self._compute(channel_tile, image, first + tile, panel, part, sum_at)
+            self._compute(
+                channel_tile, image, first + tile, panel, part, sum_at, self._next(tile, turns)
+            )
 
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
@@ -136,10 +153,16 @@ class Nest:
                     with e.loop(tiles, "tile") as tile:
                         panel = (panels, tile * self.panel_size)
                         sum_at = (sums, (channel_tile * tiles + tile) * self.tile_size)
-                        self._compute(channel_tile, image, tile, panel, part, sum_at)
+                        self._compute(
+                            channel_tile, image, tile, panel, part, sum_at, self._next(tile, tiles)
+                        )
                     if tail:
                         sum_at = (tail_sums, channel_tile * tail.tile_size)
-                        tail._compute(channel_tile, image, 0, (panels, end), part, sum_at)
+                        tail._compute(channel_tile, image, 0, (panels, end), part, sum_at, None)
+
+    def _next(self, tile, turns):
+        """From the weights of a tile of pixels to those of the one after it, of `turns`."""
+        return next_if_last(tile, turns, self.conv.workload.k * self.kernel.mr)
 
     def _sums(self, tiles: int):
         """Memory for the partial sums of so many tiles of pixels, where there are any."""
@@ -201,12 +224,13 @@ class Nest:
         """The tile of packed weights that one tile of output channels is computed with."""
         return channel_tile
 
-    def _compute(self, channel_tile, image, tile, panel, part: Part, sum_at) -> None:
+    def _compute(self, channel_tile, image, tile, panel, part: Part, sum_at, next_weights) -> None:
         """One MR x NR tile: the sum over a part of K in registers; after the last one its epilogue.
 
         Args:
             panel: (buffer, index) of the packed pixels.
             sum_at: (buffer, index) of partial sums, if K has several parts.
+            next_weights: see `MicroKernel.emit`.
         """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
@@ -230,6 +254,7 @@ class Nest:
             row_stride=row_stride,
             k=self.part_k,
             ahead=ahead if part.is_last else None,
+            next_weights=next_weights,
             clear=part.is_first,
         )
         if not part.is_last:

@@ -66,7 +66,7 @@ def copy_padded_rows(conv: Convolution, plane, padded, first, count) -> None:
     height, width = padded_plane(conv.workload)
     conv.e.fill_zero(padded, 0, top * width)
     low = conv.e.bind("low", tirx.max(first - top, 0))
-    high = tirx.min(first + count - top, conv.workload.h)
+    high = conv.e.bind("high", tirx.min(first + count - top, conv.workload.h))
     _copy_rows(conv, plane, padded, 0, low, high - low)
     conv.e.fill_zero(padded, (height - bottom) * width, bottom * width)
 

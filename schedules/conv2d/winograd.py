@@ -28,12 +28,12 @@ from .transforms import TRANSFORMS, table
 from .winograd_nest import WinogradNest, tile_count, tile_grid
 
 # One core alone reads about so much; the boards differ by less than the rule needs to know.
-_MEMORY_BYTES_PER_CYCLE = 1.2
+_MEMORY_BYTES_PER_CYCLE = 0.8
 # Of transformed tiles, beside weights and products in an L2 of 512 KiB or more.
 _BLOCK_BYTES = 256 * 1024
 
 
-@schedule("conv2d_winograd", version=2)
+@schedule("conv2d_winograd", version=3)
 class Conv2dWinograd(Schedule):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         return (
@@ -70,35 +70,49 @@ class Conv2dWinograd(Schedule):
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         l2_bytes = hardware.board(core.usual_board).l2_bytes
 
+        def streams(config: Config) -> bool:
+            """Whether most weights come from memory in each pass over them."""
+            return weight_bytes(config) > 8 * l2_bytes
+
         def weight_bytes(config: Config) -> int:
             return 4 * (int(config["m"]) + 2) ** 2 * workload.ci * workload.co
 
         def cost(config: Config) -> float:
-            """Cycles of one core: products, idle lanes and rows counted, or reading the weights."""
+            """Cycles of one core: products, idle lanes and rows counted, or reading the weights.
+
+            The cores share tiles of rows. Where all of them wait for memory, an idle one does no
+            harm, and an in-order one gains from tiles that leave it time to prefetch.
+            """
             m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
-            rows = -(-workload.co // (mr * CORES)) * mr * CORES  # the cores share tiles of rows
+            in_order = core.pipeline == "in-order"
+            together = mr if in_order and streams(config) else mr * CORES
+            rows = -(-workload.co // together) * together
             columns = -(-tile_count(workload, m) // nr) * nr
             products = (m + 2) ** 2 * rows * columns * workload.ci / LANES
             busy = products * tile_cost(core, mr, nr)
             return max(busy, weight_bytes(config) / _MEMORY_BYTES_PER_CYCLE)
 
-        def stays_in_cache(config: Config) -> bool:
-            """A block stays in L2, and in L1 what the products at one place read of it.
+        def misfit(config: Config) -> int:
+            """0 if a block stays in the caches, 1 if only what one place reads of it, else 2.
 
-            Weights that come from memory once a block are worth a larger part of the caches.
+            In L2 it stays beside the weights that all its places are multiplied with; in L1 what
+            the products at one place read of it. Weights that come from memory once a block are
+            worth all of L1: what it cannot hold is prefetched from L2.
             """
-            streams = weight_bytes(config) > 8 * l2_bytes
+            places, row = (int(config["m"]) + 2) ** 2, 4 * workload.ci
             groups = -(-tile_count(workload, int(config["m"])) // int(config["nr"]))
             block = min(int(config["block"]), groups)
-            at_one_place = 4 * workload.ci * int(config["nr"]) * block
-            in_l2 = (int(config["m"]) + 2) ** 2 * at_one_place <= _BLOCK_BYTES
-            in_l1 = at_one_place <= core.l1d_bytes // (2 if streams else 4)
-            return config["block"] == 1 or (in_l1 and (in_l2 or streams))
+            at_one_place = row * int(config["nr"]) * block
+            if streams(config):
+                in_l2 = places * (at_one_place + row * int(config["mr"])) <= l2_bytes
+                in_l1 = at_one_place <= core.l1d_bytes
+                return 0 if in_l1 and in_l2 else 2 - in_l1
+            fits = at_one_place <= core.l1d_bytes // 4 and places * at_one_place <= _BLOCK_BYTES
+            return 0 if block == 1 or fits else 2
 
         def rank(config: Config) -> tuple:
             shares_channels, block = config["share"] == "channels", int(config["block"])
-            fits = stays_in_cache(config)
-            return (cost(config), not shares_channels, not fits, -block, str(config))
+            return (cost(config), not shares_channels, misfit(config), -block, str(config))
 
         return min(self.space(workload, core), key=rank)
 

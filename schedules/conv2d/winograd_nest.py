@@ -11,6 +11,7 @@ from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
 from ..workload import Conv2dWorkload
+from .loopnest import next_if_last
 from .padding import copy_padded_rows, padded_plane
 from .transforms import input_rows, output_rows
 
@@ -92,7 +93,7 @@ class WinogradNest:
         """
         e = self.e
         with e.loop(self.places, "place") as place, e.loop(turns, "group") as group:
-            self._multiply(channel_tile, place, moved, products, group)
+            self._multiply(channel_tile, place, moved, products, group, turns)
         with e.loop(turns, "group") as group:
             self._transform_output(image, channel_tile, first + group, products, group)
 
@@ -107,10 +108,15 @@ class WinogradNest:
         first = self._first_tile(group) + quad * LANES
         origins = []
         for lane in range(LANES):
-            tile = e.bind(f"tile{lane}", tirx.min(first + lane, self.count - 1))
+            tile = first + lane
+            if self.count < self.nr:
+                tile = tirx.min(tile, self.count - 1)
+            tile = e.bind(f"tile{lane}", tile)
             row = tirx.min(tirx.floordiv(tile, columns) * self.m, workload.oh - self.m)
             column = tirx.min(tirx.floormod(tile, columns) * self.m, workload.ow - self.m)
-            origins.append((e.bind(f"row{lane}", row), e.bind(f"column{lane}", column)))
+            origins.append(
+                (e.bind_opaque(f"row{lane}", row), e.bind_opaque(f"column{lane}", column))
+            )
         return origins
 
     def _transform_channel(self, image, ci, first, turns, moved) -> None:
@@ -124,9 +130,11 @@ class WinogradNest:
         data, start = self.conv.data, plane * (height * width)
         if any(workload.padding) and self.conv.source is None:
             data, start = e.alloc("padded", height * width), 0
-            top = self._row_of(self._first_tile(first))
-            end = self._row_of((first + turns) * self.nr - 1) + self.size
+            top = e.bind_opaque("top", self._row_of(self._first_tile(first)))
+            end = e.bind_opaque("end", self._row_of((first + turns) * self.nr - 1) + self.size)
             copy_padded_rows(self.conv, plane, data, top, end - top)
+        # TVM compares all indices of a buffer, but not those of a view of it: that takes seconds.
+        data = e.flat_view(data)
         with e.loop(turns, "group") as group:
             self._transform_input(data, start, first + group, ci, moved, group)
 
@@ -168,7 +176,7 @@ class WinogradNest:
     def _vector(buffer, index):
         return BufferLoad(buffer, [ramp(index * LANES)])
 
-    def _multiply(self, channel_tile, place, moved, products, slot) -> None:
+    def _multiply(self, channel_tile, place, moved, products, slot, turns) -> None:
         """`products[slot, place, row, tile]` of a tile of channels."""
         e, workload = self.e, self.workload
         accumulators = e.registers("accumulators", self.mr * self.nr)
@@ -180,6 +188,7 @@ class WinogradNest:
             pixels=(moved, slot * self.group_size + place * self.place_size),
             row_stride=self.nr,
             k=workload.ci,
+            next_weights=next_if_last(slot, turns, workload.ci * self.mr),
         )
         result = slot * self.products_size + place * (self.mr * self.nr)
         for i in range(0, self.mr * self.nr, LANES):

@@ -61,6 +61,20 @@ class Emitter:
         self.emit(tirx.Bind(var, value))
         return var
 
+    def bind_opaque(self, name: str, value):
+        """The same, through memory that LLVM keeps in a register.
+
+        TVM's simplifier looks into variables: for some divisors it takes minutes over an index
+        that is made of such a value.
+        """
+        value = tirx.convert(value)
+        if isinstance(value, tirx.IntImm):
+            return value
+        buffer = tirx.decl_buffer((1,), "int32", name)
+        self.emit(tirx.AllocBuffer(buffer))
+        self.store(buffer, 0, value)
+        return BufferLoad(buffer, [0])
+
     def bind_vector(self, name: str, value):
         """The same for a vector of float32."""
         var = tirx.Var(name, f"{F32}x{LANES}")

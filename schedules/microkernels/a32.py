@@ -84,8 +84,12 @@ class A32Kernel(PipelinedKernel):
             [f"vmov d{register}, r{low}, r{high}"],
         )
 
-    def prefetch(self, pointer: str, offset: int) -> str:
-        return f"pld [{pointer}, #{offset}]"
+    @property
+    def has_far_registers(self) -> bool:
+        return self.form == "q"
+
+    def prefetch(self, pointer: str, offset: str) -> str:
+        return f"pld [{pointer}, {offset}]"
 
     def add(self, pointer: str, operand: str) -> str:
         return f"add {pointer}, {pointer}, {operand}"

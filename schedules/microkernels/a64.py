@@ -88,8 +88,8 @@ class A64Kernel(PipelinedKernel):
         self._moves += 1
         return _SCRATCH[self._moves % len(_SCRATCH)]
 
-    def prefetch(self, pointer: str, offset: int) -> str:
-        return f"prfm pldl1keep, [{pointer}, #{offset}]"
+    def prefetch(self, pointer: str, offset: str) -> str:
+        return f"prfm pldl1keep, [{pointer}, {offset}]"
 
     def add(self, pointer: str, operand: str) -> str:
         return f"add {pointer}, {pointer}, {operand}"

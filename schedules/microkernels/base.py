@@ -40,6 +40,7 @@ class MicroKernel(ABC):
         row_stride,
         k,
         ahead=None,
+        next_weights=None,
         clear=True,
     ) -> None:
         """Emits the kernel.
@@ -53,6 +54,8 @@ class MicroKernel(ABC):
             k: length of the sums.
             ahead: (flat buffer, index, elements): what the caller touches next, one line in each of
                 some rows so far apart; a hint. Or None.
+            next_weights: elements from these weights to those that the next call reads, an
+                expression: they are fetched meanwhile; a hint. None: it reads the same.
             clear: whether the sums begin at zero, not at what `accumulators` holds.
         """
 

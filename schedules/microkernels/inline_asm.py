@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 _ROWS_AHEAD = 4
 
 
+# How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
+NEAR_BYTES = 256
+
+
 class InlineAsmKernel(MicroKernel):
     """A micro-kernel whose loop over K is written in assembly.
 
     Subclasses give the text and the registers. `{weights}`, `{pixels}` and `{ahead}` stand for
     pointers that it may move, `{steps}` for a count that it may count down, `{advance}` and
-    `{stride}` for the bytes by which the pointers to pixels and to what is prefetched move.
+    `{stride}` for the bytes by which the pointers to pixels and to what is prefetched move,
+    `{far0}` and so on for the bytes from `{weights}` to the lines of weights that are prefetched.
     """
 
     triple: str
@@ -65,13 +70,19 @@ class InlineAsmKernel(MicroKernel):
         """Whether the assembly names `{ahead}` and `{stride}`."""
 
     @property
+    @abstractmethod
+    def far_hints(self) -> tuple[int, ...]:
+        """Bytes between the lines that a turn prefetches at `{far0}`, `{far1}`, ... of weights."""
+
+    @property
     def _changed(self) -> tuple[str, ...]:
         """Operands that the assembly changes."""
         return ("weights", "pixels", *(["ahead"] if self.has_ahead else []), "steps")
 
     @property
     def _constant(self) -> tuple[str, ...]:
-        return ("advance", *(["stride"] if self.has_ahead else []))
+        far = (f"far{n}" for n in range(len(self.far_hints)))
+        return ("advance", *(["stride"] if self.has_ahead else []), *far)
 
     def emit(
         self,
@@ -83,6 +94,7 @@ class InlineAsmKernel(MicroKernel):
         row_stride,
         k,
         ahead=None,
+        next_weights=None,
         clear=True,
     ) -> None:
         conv.import_llvm(self.llvm_ir(k))
@@ -92,6 +104,7 @@ class InlineAsmKernel(MicroKernel):
         if self.steps(k) > _ROWS_AHEAD * self.mr:
             stride = 0
         integer = f"int{self.pointer_bits}"
+        far = NEAR_BYTES // 4 if next_weights is None else next_weights
         operands = {
             "weights": tirx.address_of(BufferLoad(weights[0], [weights[1]])),
             "pixels": tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),
@@ -100,6 +113,8 @@ class InlineAsmKernel(MicroKernel):
             "advance": tirx.const(self.advance(4 * row_stride), integer),
             "stride": tirx.const(4 * stride, integer),
         }
+        for n, offset in enumerate(self.far_hints):
+            operands[f"far{n}"] = tirx.Cast(integer, 4 * far + offset)
         arguments = [operands[name] for name in (*self._changed, *self._constant)]
         start = tirx.address_of(BufferLoad(accumulators, [0]))
         call = tirx.call_extern("int32", self.symbol(k), start, *arguments)

@@ -12,14 +12,12 @@ from ..hardware import Core
 from ..lowering.emit import LANES
 from . import orders
 from .body import PRODUCT, Layout, Line, Operand, interleave, last_steps, last_used
-from .inline_asm import InlineAsmKernel
+from .inline_asm import NEAR_BYTES, InlineAsmKernel
 
 FORMS = ("q", "dx", "xx")
 """How 128 bits come into a vector register: q, by vector loads alone; dx, by a 64-bit vector load
 and an integer load that is moved into the other half; xx, by two integer loads and two moves."""
 
-# How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
-_HINT_BYTES = 256
 _LINE_BYTES = 64
 
 Loading = tuple[list[str], list[str]]
@@ -78,7 +76,8 @@ class PipelinedKernel(InlineAsmKernel):
     def add(self, pointer: str, operand: str) -> str: ...
 
     @abstractmethod
-    def prefetch(self, pointer: str, offset: int) -> str: ...
+    def prefetch(self, pointer: str, offset: str) -> str:
+        """`offset`: bytes from the pointer, a constant (`#256`) or a register."""
 
     def symbol(self, k: int) -> str:
         return f"{self.name}_end{self._end(k)}"
@@ -178,16 +177,36 @@ class PipelinedKernel(InlineAsmKernel):
     def has_ahead(self) -> bool:
         return "ahead" in self.hinted
 
+    @property
+    def far_hints(self) -> tuple[int, ...]:
+        """Where integer registers hold halves of operands on their way, none may be left."""
+        if "weights" not in self.hinted or not self.has_far_registers:
+            return ()
+        return self._lines_a_turn(self.mr)
+
+    @property
+    def has_far_registers(self) -> bool:
+        """Whether registers are left for `{far0}` and so on."""
+        return True
+
+    def _lines_a_turn(self, rows: int) -> tuple[int, ...]:
+        """Offsets of the cache lines that the operands of a turn fill."""
+        return tuple(range(0, 4 * rows * self.layout.unroll, _LINE_BYTES))
+
     def hints(self) -> list[str]:
         """The prefetches of a turn."""
+        far = [f"{{far{n}}}" for n in range(len(self.far_hints))]
+        near = {
+            name: [f"#{NEAR_BYTES + at}" for at in self._lines_a_turn(rows)]
+            for name, rows in (("weights", self.mr), ("pixels", self.nr))
+        }
         lines = []
-        for name, rows in (("weights", self.mr), ("pixels", self.nr)):
-            if name not in self.hinted:
-                continue
-            for at in range(0, 4 * rows * self.layout.unroll, _LINE_BYTES):
-                lines.append(self.prefetch(f"{{{name}}}", _HINT_BYTES + at))
+        if "weights" in self.hinted:
+            lines += [self.prefetch("{weights}", offset) for offset in far or near["weights"]]
+        if "pixels" in self.hinted:
+            lines += [self.prefetch("{pixels}", offset) for offset in near["pixels"]]
         if self.has_ahead:
-            lines += [self.prefetch("{ahead}", 0), self.add("{ahead}", "{stride}")]
+            lines += [self.prefetch("{ahead}", "#0"), self.add("{ahead}", "{stride}")]
         return lines
 
     def _turn_operands(self) -> list[list[Operand]]:

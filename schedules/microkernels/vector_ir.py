@@ -32,6 +32,7 @@ class VectorKernel(MicroKernel):
         row_stride,
         k,
         ahead=None,
+        next_weights=None,
         clear=True,
     ) -> None:
         e = conv.e

@@ -14,7 +14,17 @@ class PortableKernel(MicroKernel):
     tiles = ()
 
     def emit(
-        self, conv, accumulators, *, weights, pixels, row_stride, k, ahead=None, clear=True
+        self,
+        conv,
+        accumulators,
+        *,
+        weights,
+        pixels,
+        row_stride,
+        k,
+        ahead=None,
+        next_weights=None,
+        clear=True,
     ) -> None:
         e = conv.e
         if clear:
