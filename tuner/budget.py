@@ -31,21 +31,23 @@ class Prospect:
     """What is known of a task.
 
     Attributes:
-        layers: layers of the network it stands for.
+        layers: layers of the network that its config matters to.
         costs_s: seconds of one layer, of each trial that succeeded.
         trials: trials so far, failed ones too.
         capacity: candidates that were not tried yet.
+        timed: layers whose time is not part of another task's; None: all.
     """
 
     layers: int
     costs_s: Sequence[float]
     trials: int
     capacity: int
+    timed: int | None = None
 
     @property
     def cost_s(self) -> float:
-        """Seconds of all layers with the best config; 0 when none works."""
-        return self.layers * min(self.costs_s, default=0.0)
+        """Seconds of all timed layers with the best config; 0 when none works."""
+        return (self.layers if self.timed is None else self.timed) * min(self.costs_s, default=0.0)
 
     @property
     def gain_s(self) -> float:

@@ -13,7 +13,8 @@ import tvm
 from tvm.target import codegen
 
 from schedules.hardware import Core
-from tuner import budget, search
+from tuner import budget, composition, search
+from tuner.composition import Layers
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Measurer, Outcome, Trial
 from tuner.records import Log, Record, trial_key
@@ -94,21 +95,26 @@ class TaskSearch:
             return float("inf")
         return self.default.cost_s / self.best.cost_s - 1
 
-    @property
-    def prospect(self) -> budget.Prospect:
-        """What its further trials may bring."""
+    def prospect(self, layers: int, timed: int) -> budget.Prospect:
+        """What its further trials may bring; see `budget.Prospect` for the arguments."""
         capacity = len(self.space) - self.trials
-        return budget.Prospect(self.task.count, self.costs_s, self.trials, capacity)
+        return budget.Prospect(layers, self.costs_s, self.trials, capacity, timed)
 
     @property
-    def cost_s(self) -> float:
-        """Seconds of all layers of the task with the best config; 0 when none is known."""
-        return (self.best.cost_s or 0.0) * self.task.count if self.best else 0.0
+    def best_layers(self) -> Layers:
+        """Its layers with the best config."""
+        return self._layers(self.best)
 
     @property
-    def default_cost_s(self) -> float:
-        """Seconds of all layers of the task with the hand-picked config; 0 when not known."""
-        return (self.default.cost_s or 0.0) * self.task.count if self.default else 0.0
+    def default_layers(self) -> Layers:
+        """Its layers with the hand-picked config."""
+        return self._layers(self.default)
+
+    def _layers(self, record: Record | None) -> Layers:
+        task = self.task
+        if record is None or record.cost_s is None:
+            return Layers(task.workload, task.count, None)
+        return Layers(task.workload, task.count, record.schedule["name"], record.cost_s)
 
 
 class Observer(Protocol):
@@ -192,7 +198,7 @@ def _batches(
     """Yield what to measure next: hand-picked configs, those to try first, rounds of proposals."""
     for proposal in (*_hand_picked(searches), [(s, c) for s in searches for c in s.first]):
         yield proposal[: limit.allow(len(proposal))]
-    while any(sizes := limit.next_round([s.prospect for s in searches])):
+    while any(sizes := limit.next_round(_prospects(searches))):
         proposal = []
         for task_search, size in zip(searches, sizes, strict=True):
             candidates = strategy.propose(task_search.space, size) if size else []
@@ -201,6 +207,13 @@ def _batches(
             limit.end = budget.End.SPACE
             return
         yield proposal
+
+
+def _prospects(searches: Sequence[TaskSearch]) -> list[budget.Prospect]:
+    """Return what further trials of each task may bring the network as it is best built so far."""
+    layers = [s.best_layers for s in searches]
+    weights, counts = composition.weights(layers), composition.counts(layers)
+    return [s.prospect(*each) for s, *each in zip(searches, weights, counts, strict=True)]
 
 
 def _hand_picked(searches: Sequence[TaskSearch]) -> tuple[_Proposal, _Proposal]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from schedules import FireWorkload
 from schedules.hardware import Board
+from tuner import tasks
 from tuner.measure import BoardInfo
 from tuner.records import Record
 from tuner.report.tables import make_table
@@ -36,7 +38,7 @@ class Plan:
     Attributes:
         title: the network, for people.
         board, info: the board by its table, and as it is going to be used.
-        searches: the distinct convolutions.
+        searches: the distinct convolutions and fire modules.
         options: budget, seed, strategy.
         workers: trials under way at a time.
         log: where results go.
@@ -55,7 +57,17 @@ class Plan:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of all convolutions."""
-        return sum(search.task.macs for search in self.searches)
+        return tasks.total_macs(search.task for search in self.searches)
+
+    @property
+    def modules(self) -> list[TaskSearch]:
+        """The distinct fire modules, whose convolutions are searched besides."""
+        return [s for s in self.searches if isinstance(s.task.workload, FireWorkload)]
+
+    @property
+    def convolutions(self) -> list[TaskSearch]:
+        """The distinct convolutions."""
+        return [s for s in self.searches if not isinstance(s.task.workload, FireWorkload)]
 
     @property
     def results(self) -> int:
@@ -87,7 +99,8 @@ class Plan:
             run_s = sum(record.run_s for record in self.known) / count
         else:
             # Trials go where the work is.
-            macs = sum(s.task.workload.macs * s.task.macs for s in self.searches) / self.macs
+            work = sum(search.task.macs for search in self.searches)
+            macs = sum(s.task.workload.macs * s.task.macs for s in self.searches) / work
             build_s, run_s = _BUILD_S, _SESSION_S
             run_s += macs * _EMULATED_S_PER_MAC if self.info.emulated else 0.0
         if self.info.emulated:
@@ -111,15 +124,8 @@ class Plan:
             "emulated": self.info.emulated,
             "model": self.info.model,
             "threads": self.info.threads,
-            "layers": [
-                {
-                    "workload": search.task.workload.key,
-                    "names": list(search.task.layers),
-                    "macs": search.task.macs,
-                    "candidates": len(search.space),
-                }
-                for search in self.searches
-            ],
+            "layers": [_task_json(search) for search in self.convolutions],
+            "modules": [_task_json(search) for search in self.modules],
             "trials": options.trials,
             "time_s": options.time_s,
             "seed": options.seed,
@@ -131,8 +137,17 @@ class Plan:
         }
 
 
+def _task_json(search: TaskSearch) -> dict[str, Any]:
+    return {
+        "workload": search.task.workload.key,
+        "names": list(search.task.layers),
+        "macs": search.task.macs,
+        "candidates": len(search.space),
+    }
+
+
 def print_plan(console: Console, plan: Plan) -> None:
-    """Show `plan`: the convolutions as a table, the rest a line each."""
+    """Show `plan`: the convolutions and fire modules as a table, the rest a line each."""
     table = make_table(f"Plan: {plan.title} on {plan.info.name} {plan.info.label}")
     for column in ("first layer", "convolution"):
         table.add_column(column)
@@ -155,14 +170,22 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 def _lines(plan: Plan) -> list[str]:
     searches, options = plan.searches, plan.options
-    layers = sum(search.task.count for search in searches)
+    layers, modules = (
+        (sum(search.task.count for search in some), len(some))
+        for some in (plan.convolutions, plan.modules)
+    )
     schedules = {name for search in searches for name in search.space.schedules}
     epilogues = {" + ".join(search.task.epilogue) or "nothing" for search in searches}
     first = sum(len(search.first) for search in searches)
     limits = [] if options.trials is None else [f"{options.trials} trials"]
     limits += [] if options.time_s is None else [format_duration(options.time_s)]
     return [
-        f"{layers} convolutions, {len(searches)} distinct, {plan.macs / 1e6:.1f} MMAC",
+        f"{layers[0]} convolutions, {layers[1]} distinct, {plan.macs / 1e6:.1f} MMAC",
+        *(
+            [f"of these in {modules[0]} fire modules, {modules[1]} distinct: searched whole, too"]
+            if modules[0]
+            else []
+        ),
         f"in the same kernel: {' or '.join(sorted(epilogues))}",
         f"schedules that compete: {', '.join(sorted(schedules))}",
         *([f"tried first: {first} imported configs"] if first else []),
