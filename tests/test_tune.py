@@ -88,7 +88,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path, strategy)
 
 
 def test_hand_picked_configs_come_first(tmp_path):
-    searches, measurer, _ = _run(tmp_path / "log.jsonl", trials=18)
+    searches, measurer, _ = _run(tmp_path / "log.jsonl", trials=26)
     expected = {
         f"{s.task.workload.key} {s.space.defaults()[0].key}" for s in searches if len(s.space)
     }
@@ -170,7 +170,7 @@ def test_it_ends_when_further_trials_promise_nothing(tmp_path):
 
 def test_more_trials_go_on_where_fewer_ended(tmp_path):
     # Sixteen trials a round, after one default for each layer and schedule.
-    spaces = _run(tmp_path / "x.jsonl", trials=18)[0]
+    spaces = _run(tmp_path / "x.jsonl", trials=26)[0]
     first = sum(len(search.space.defaults()) for search in spaces)
     few = first + 2 * 16
     path = tmp_path / "log.jsonl"

@@ -182,7 +182,10 @@ def _lines(plan: Plan) -> list[str]:
     return [
         f"{layers[0]} convolutions, {layers[1]} distinct, {plan.macs / 1e6:.1f} MMAC",
         *(
-            [f"of these in {modules[0]} fire modules, {modules[1]} distinct: searched whole, too"]
+            [
+                f"among them {modules[0]} fire modules of three, {modules[1]} distinct, which are "
+                "searched as a whole, too"
+            ]
             if modules[0]
             else []
         ),
