@@ -184,4 +184,4 @@ def test_what_another_seed_found_counts_in_the_end(tmp_path):
     runs = [_run(path, seed=seed)[0] for seed in (1, 0)]
     alone = _run(tmp_path / "alone.jsonl", seed=0)[0]
     for first, second, only in zip(*runs, alone, strict=True):
-        assert second.cost_s == min(first.cost_s, only.cost_s)
+        assert second.best.cost_s == min(first.best.cost_s, only.best.cost_s)

@@ -1,7 +1,8 @@
-"""What a network's layers take together: a fire module's count once, as one function or as three.
+"""What a network's layers take together, in which the convolutions of a fire module count once.
 
 The tasks of a network are its convolutions, and beside them its fire modules, which are made of
-three of these. Which of the two a build uses is what the module's config says.
+three of these. A module's own trials tell what it takes, be it one function or in pieces: timed one
+by one its convolutions would find more in cache than they do behind each other.
 """
 
 from __future__ import annotations
@@ -31,48 +32,38 @@ class Layers:
     schedule: str | None
     cost_s: float = 0.0
 
-    @property
-    def is_one_function(self) -> bool:
-        """Whether they are fire modules that are one function each."""
-        return isinstance(self.workload, FireWorkload) and self.schedule == ONE_FUNCTION
-
 
 def counts(layers: Sequence[Layers]) -> list[int]:
-    """Return how many of each the network computes by themselves.
+    """Return how many of each make up the network.
 
-    A fire module counts where it is one function, and then takes its three convolutions away; else
-    they count.
+    A fire module takes its three convolutions away, unless nothing is known of it.
     """
-    return _counts(layers, inside=3)
+    taken: Counter[Workload] = Counter()
+    for each in layers:
+        if isinstance(each.workload, FireWorkload) and each.schedule is not None:
+            for part in each.workload.parts:
+                taken[part] += each.count
+    return [
+        each.count * (each.schedule is not None)
+        if isinstance(each.workload, FireWorkload)
+        else max(0, each.count - taken[each.workload])
+        for each in layers
+    ]
 
 
 def weights(layers: Sequence[Layers]) -> list[int]:
     """Return for how many layers of the network the config of each matters.
 
-    What a fire module does not use counts for nothing. That is its squeeze and 1x1 where it is one
-    function; the 3x3 has its config there too. Else its own config is settled but by its trials.
+    A fire module that is one function has no use for those of its squeeze and its 1x1.
     """
-    return [
-        each.count if isinstance(each.workload, FireWorkload) else count
-        for each, count in zip(layers, _counts(layers, inside=2), strict=True)
-    ]
+    unused: Counter[Workload] = Counter()
+    for each in layers:
+        if isinstance(each.workload, FireWorkload) and each.schedule == ONE_FUNCTION:
+            unused[each.workload.squeeze] += each.count
+            unused[each.workload.expand1x1] += each.count
+    return [max(0, each.count - unused[each.workload]) for each in layers]
 
 
 def total_s(layers: Sequence[Layers]) -> float:
     """Return the seconds of all layers, one by one."""
     return sum(each.cost_s * n for each, n in zip(layers, counts(layers), strict=True))
-
-
-def _counts(layers: Sequence[Layers], inside: int) -> list[int]:
-    """Of the parts of a module that is one function, the first `inside` do not count."""
-    taken: Counter[Workload] = Counter()
-    for each in layers:
-        if isinstance(each.workload, FireWorkload) and each.is_one_function:
-            for part in each.workload.parts[:inside]:
-                taken[part] += each.count
-    return [
-        each.count * each.is_one_function
-        if isinstance(each.workload, FireWorkload)
-        else max(0, each.count - taken[each.workload])
-        for each in layers
-    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from schedules import competition
+from schedules import FireWorkload, competition
 from tuner.errors import UserError
 from tuner.report.results import Result, sum_s
 from tuner.report.tables import make_table
@@ -196,10 +196,12 @@ def print_comparison(console: Console, comparison: Comparison, name_a: str, name
 def _summary(comparison: Comparison) -> list[str]:
     pairs, mean = comparison.pairs, comparison.geometric_mean
     verdicts = [comparison.verdict(pair.ratio) for pair in pairs]
+    has_fire = any(isinstance(competition.from_key(p.workload), FireWorkload) for p in pairs)
+    kinds = "convolutions and fire modules" if has_fire else "convolutions"
     sums = comparison.sums_s
     lines = [
         f"A is faster in {verdicts.count('A')}, B in {verdicts.count('B')} of {len(pairs)} "
-        f"convolutions; {verdicts.count('equal')} are equal",
+        f"{kinds}; {verdicts.count('equal')} are equal",
         f"geometric mean of A / B: {mean:.3f}x ({_in_words(comparison, mean)})",
         f"sum over all layers: A {format_time(sums[0])}, B {format_time(sums[1])}, "
         f"{sums[0] / sums[1]:.3f}x",

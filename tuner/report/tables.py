@@ -48,7 +48,7 @@ def print_layers(
         table.add_row(*_layer_cells(search, core, board))
     console.print(table)
     # Otherwise layers would count on one side of the arrow only.
-    compared = _whole([s for s in searches if s.default_layers.cost_s and s.best_layers.cost_s])
+    compared = [s for s in searches if s.default_layers.cost_s and s.best_layers.cost_s]
     before_s = composition.total_s([s.default_layers for s in compared])
     after_s = composition.total_s([s.best_layers for s in compared])
     console.print(
@@ -58,8 +58,8 @@ def print_layers(
     )
     if any(isinstance(s.task.workload, FireWorkload) for s in searches):
         console.print(
-            "A fire module counts once: as one function, or in pieces (conv2d_in_pieces) as its "
-            "three convolutions, whichever its config says.",
+            "In the sum a fire module counts as measured whole, not once more as its three "
+            "convolutions; in pieces (conv2d_in_pieces) these have their hand-picked configs.",
             highlight=False,
         )
     console.print(
@@ -67,16 +67,6 @@ def print_layers(
         "Winograd needs fewer, so it can exceed 100%.",
         highlight=False,
     )
-
-
-def _whole(searches: Sequence[TaskSearch]) -> list[TaskSearch]:
-    """Leave out fire modules with a part that is missing: they cannot stand for it."""
-    known = {s.task.workload for s in searches}
-    return [
-        s
-        for s in searches
-        if not isinstance(s.task.workload, FireWorkload) or known.issuperset(s.task.workload.parts)
-    ]
 
 
 def _missing(summed: Sequence[TaskSearch], searches: Sequence[TaskSearch]) -> str:
@@ -141,7 +131,7 @@ def print_network(
 
 def _difference(tuned: NetworkRun, searches: Sequence[TaskSearch], board: BoardInfo) -> list[str]:
     """Explain why the network takes another time than its convolutions do one by one."""
-    timed = _whole([s for s in searches if s.best_layers.cost_s])
+    timed = [s for s in searches if s.best_layers.cost_s]
     layers_s = composition.total_s([s.best_layers for s in timed])
     lines = [
         f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
