@@ -12,7 +12,7 @@ from schedules import FireWorkload, hardware
 from tuner import networks, records, tasks
 from tuner.records import Log, Record
 from tuner.runs import Kernel, Layer, Run
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _SHIPPED = Path(schedules.__file__).parent / "records"
 BUILDS = {

@@ -12,7 +12,8 @@ from tuner.budget import End
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Outcome
 from tuner.records import Log
-from tuner.tune import Options, TaskSearch, best_configs, tune
+from tuner.task_search import TaskSearch
+from tuner.tune import Options, best_configs, tune
 
 _BOARD = BoardInfo("rk3288", "cortex-a17", True, 1, 1_800_000_000, 4)
 _TRIALS = 80

@@ -16,7 +16,8 @@ from tuner.measure import BoardInfo
 from tuner.records import Record
 from tuner.report.tables import make_table
 from tuner.report.units import format_duration
-from tuner.tune import Options, TaskSearch
+from tuner.task_search import TaskSearch
+from tuner.tune import Options
 
 # Wall seconds of this host, where the log has no results to go by: medians of the trials that led
 # to the shipped records (two cores of a PC).

@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from tuner.composition import Layers, total_s
 from tuner.records import Record
 from tuner.report.units import format_duration, format_time
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _logger = logging.getLogger(__name__)
 

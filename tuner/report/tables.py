@@ -15,7 +15,7 @@ from tuner.measure import BoardInfo
 from tuner.network_run import NetworkRun
 from tuner.report.shares import time_by_kind
 from tuner.report.units import format_cycles, format_time
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _PLAIN_WIDTH = 100
 # Result -> its row in the network's table.
