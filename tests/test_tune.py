@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from schedules import hardware
+from schedules import FireWorkload, hardware
+from schedules.fire_workload import ONE_FUNCTION
 from tuner import networks, search, tasks
 from tuner.budget import End
 from tuner.errors import UserError
@@ -159,6 +160,31 @@ class _Flat(_Measurer):
     def measure(self, trials):
         for trial in trials:
             yield trial, Outcome(costs_s=(trial.task.workload.macs / 1e9,))
+
+
+class _OneFunctionIsFast(_Measurer):
+    """A board on which fire modules are fast as one function, whatever its config."""
+
+    def measure(self, trials):
+        for trial, outcome in super().measure(trials):
+            if trial.candidate.schedule == ONE_FUNCTION:
+                outcome = Outcome(costs_s=(trial.task.workload.macs / 1e15,))
+            yield trial, outcome
+
+
+def test_no_trials_for_configs_that_the_build_has_no_use_for(tmp_path):
+    """The squeezes and the 1x1 of modules that are one function."""
+    searches, _, _ = _run(tmp_path / "log.jsonl", _OneFunctionIsFast(), trials=150)
+    unused = {
+        part
+        for each in searches
+        if isinstance(each.task.workload, FireWorkload)
+        for part in each.task.workload.parts[:2]
+    }
+    for each in searches:
+        if each.task.workload in unused:
+            assert each.trials == len(each.space.defaults())
+    assert sum(each.trials for each in searches) == 150
 
 
 def test_it_ends_when_further_trials_promise_nothing(tmp_path):
