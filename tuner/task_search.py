@@ -63,7 +63,8 @@ class TaskSearch:
     def prospect(self, layers: int, timed: int) -> budget.Prospect:
         """What its further trials may bring; see `budget.Prospect` for the arguments."""
         capacity = len(self.space) - self.trials
-        return budget.Prospect(layers, self.costs_s, self.trials, capacity, timed)
+        price = self.task.price
+        return budget.Prospect(layers, self.costs_s, self.trials, capacity, timed, price)
 
     @property
     def best_layers(self) -> Layers:

@@ -43,6 +43,11 @@ class Task:
         return self.workload.macs * self.count
 
     @property
+    def price(self) -> int:
+        """How many times as long as a convolution's a trial takes: a module has several."""
+        return len(self.workload.parts) if isinstance(self.workload, FireWorkload) else 1
+
+    @property
     def name(self) -> str:
         """The first layer's name, with the number of further layers."""
         return self.layers[0] + (f" (+{self.count - 1})" if self.count > 1 else "")

@@ -99,10 +99,12 @@ class Plan:
             build_s = sum(record.build_s for record in self.known) / count
             run_s = sum(record.run_s for record in self.known) / count
         else:
-            # Trials go where the work is.
-            work = sum(search.task.macs for search in self.searches)
-            macs = sum(s.task.workload.macs * s.task.macs for s in self.searches) / work
-            build_s, run_s = _BUILD_S, _SESSION_S
+            # Trials go where the work is, for their price.
+            going = [(s.task, s.task.macs / s.task.price) for s in self.searches]
+            whole = sum(share for _, share in going)
+            macs = sum(task.workload.macs * share for task, share in going) / whole
+            build_s = _BUILD_S * sum(task.price * share for task, share in going) / whole
+            run_s = _SESSION_S
             run_s += macs * _EMULATED_S_PER_MAC if self.info.emulated else 0.0
         if self.info.emulated:
             return (build_s + run_s) / self.workers
