@@ -64,6 +64,7 @@ def extract(module: tvm.IRModule) -> list[Task]:
     """
     bindings = [binding for block in module["main"].body.blocks for binding in block.bindings]
     users = _users(bindings)
+    results = set(relax.analysis.free_vars(module["main"].body.body))
     layers: dict[Workload, list[str]] = defaultdict(list)
     epilogues: dict[Workload, Counter[tuple[str, ...]]] = defaultdict(Counter)
     behind: dict[relax.Var, _Convolution] = {}
@@ -75,7 +76,9 @@ def extract(module: tvm.IRModule) -> list[Task]:
                 last, epilogue = _epilogue(binding, users)
                 behind[last] = _Convolution(workload, binding.value, last, epilogue)
         elif _operator(binding) == "relax.concat":
-            workload, epilogue = _fire(binding.value, behind, users)
+            # What main returns has a reader that is no binding.
+            inner = {last: conv for last, conv in behind.items() if last not in results}
+            workload, epilogue = _fire(binding.value, inner, users)
         if workload is not None:
             layers[workload].append(binding.var.name)
             epilogues[workload][epilogue] += 1
@@ -133,7 +136,7 @@ def _fire(
     """
     nothing = None, ()
     fields = concat.args[0]
-    if int(concat.attrs.axis) != 1 or not isinstance(fields, relax.Tuple) or len(fields) != 2:
+    if concat.attrs.axis != 1 or not isinstance(fields, relax.Tuple) or len(fields) != 2:
         return nothing
     if any(field not in behind or len(users[field]) != 1 for field in fields):
         return nothing
