@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 import schedules
-from schedules import Conv2dWorkload, hardware, selection
+from schedules import Conv2dWorkload, competition, hardware, selection
 from schedules.hardware import Board, Core
 from schedules.recorded import Recorded
 from schedules.testing import Case
@@ -27,7 +27,7 @@ def nearest(workload: Conv2dWorkload, core: Core) -> tuple[float, Recorded] | No
     others = [
         (selection.distance(Conv2dWorkload.from_key(key), workload), key, records[0])
         for key, records in selection.shipped()[core.name].items()
-        if key != workload.key and records[0].is_current
+        if _is_convolution(key) and key != workload.key and records[0].is_current
     ]
     for apart, _, record in sorted(others, key=lambda each: each[:2]):
         schedule = schedules.get(record.schedule)
@@ -36,6 +36,11 @@ def nearest(workload: Conv2dWorkload, core: Core) -> tuple[float, Recorded] | No
         if schedule.supports(workload, core) and record.config in schedule.space(workload, core):
             return apart, record
     return None
+
+
+def _is_convolution(key: str) -> bool:
+    """Whether it is the key of a convolution: fire modules have no neighbours."""
+    return isinstance(competition.from_key(key), Conv2dWorkload)
 
 
 @click.command("neighbours")
@@ -56,7 +61,7 @@ def _measure(board: Board) -> None:
     with EmulatedBoard(board) as emulated:
         runner, label = BoardRunner(emulated), describe(emulated, board).label
         click.echo(f"{board.name} {label}, microseconds")
-        for workload in map(Conv2dWorkload.from_key, recorded):
+        for workload in map(Conv2dWorkload.from_key, filter(_is_convolution, recorded)):
             found = nearest(workload, core)
             if found is None:
                 continue

@@ -28,8 +28,9 @@ from tuner.errors import UserError
 from tuner.measure import Endpoint, Measurer, Outcome, TrackedBoard, Trial, describe, farm
 from tuner.records import Log, Record
 from tuner.report.tables import make_console, make_table
+from tuner.task_search import TaskSearch
 from tuner.tasks import Task
-from tuner.tune import Options, TaskSearch, tune
+from tuner.tune import Options, tune
 
 _HOST, _KEY = "127.0.0.1", "scaling"
 _BOARDS = (1, 2, 4)

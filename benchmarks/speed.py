@@ -123,14 +123,14 @@ def _best(
     """Least seconds of host CPU of a run, QEMU's translation included; model cycles, 0 if none."""
     workload = Conv2dWorkload.from_key(_WORKLOAD)
     problem = checker.problem(workload, _EPILOGUE)
-    packed = schedules.get(schedule).pack(problem.weight, workload, config)
+    packed = schedules.get(schedule).pack(problem.weights[0], workload, config)
     output = np.zeros(problem.expected.shape, np.float32)
     seconds, cycles = float("inf"), 0
     for _ in range(runs):
         with session(board, _SESSION_LIMIT_S) as remote:
             remote.upload(str(library), "kernel.so")
             module, device = remote.load_module("kernel.so"), remote.cpu(0)
-            arrays = [problem.data, packed, *problem.constants, output]
+            arrays = [problem.data, packed, *problem.biases, output]
             arguments = [tvm.runtime.tensor(array, device=device) for array in arrays]
             function = module["main"]
             if not isinstance(board, PlainBoard):

@@ -115,7 +115,7 @@ def measure(network: Network, board: Board, tuned: bool, bar: tqdm) -> list[Row]
     """
     data = network.random_input()
     expected = network.reference(data)
-    limit_s = network_run.time_limit_s(sum(task.macs for task in tasks.extract(network.module)))
+    limit_s = network_run.time_limit_s(tasks.total_macs(tasks.extract(network.module)))
     published = [row for row in read_published() if row.board == board.name]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:

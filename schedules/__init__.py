@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import conv2d, hardware
+from . import competition, conv2d, hardware
 from .building import conv2d_module
 from .features import features
+from .fire_workload import FireWorkload
 from .knobs import Config, KnobSpace
 from .lowering import legalize as _legalize
 from .lowering import pipeline as _pipeline
@@ -31,9 +32,11 @@ from .workload import Conv2dWorkload
 __all__ = [
     "Config",
     "Conv2dWorkload",
+    "FireWorkload",
     "KnobSpace",
     "Schedule",
     "choose",
+    "competition",
     "conv2d",
     "conv2d_module",
     "features",

@@ -1,4 +1,4 @@
-"""One convolution as a module of its own: what the tuner measures and tests check."""
+"""One convolution or fire module as a TVM module: what the tuner measures and tests check."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import numpy as np
 import tvm
 from tvm import te, tirx
 
+from .conv2d.fire_ways import get_way, hand_picked_parts
+from .fire_workload import IN_PIECES, ONE_FUNCTION, FireWorkload
 from .hardware import Core
 from .knobs import Config
+from .lowering import fire as lowering
 from .lowering.schedule_pass import schedule_function
-from .registry import get
+from .registry import Schedule, get
 from .workload import Conv2dWorkload
 
 
@@ -37,10 +40,80 @@ def conv2d_module(
     """
     chosen = get(schedule)
     chosen.validate(workload, core, config)
+    func = _function(workload, chosen, config, epilogue)
+    func = func.with_attr("global_symbol", "main")
+    module = tvm.IRModule({"main": schedule_function(func, core)})
+    return module, lambda weights: chosen.pack(weights, workload, config)
+
+
+def fire_module(
+    workload: FireWorkload,
+    way: str,
+    config: Config,
+    core: Core,
+    epilogue: Sequence[str] = ("bias", "relu"),
+) -> tvm.IRModule:
+    """A module with the function `main`, which computes a whole fire module, channels of 1x1 first.
+
+    `main(data, *constants, output)`: data (N, CI, H, W), constants as `fire_constants` returns
+    them, output (N, CO of both, OH, OW); float32. Convolutions that `config` does not speak of have
+    their hand-picked configs, whatever is recorded.
+
+    Args:
+        way: a name in `fire_workload.VERSIONS`.
+        epilogue: what is fused behind each of the three, see `conv2d_module`.
+
+    Raises:
+        ValueError: a bad config, or a module that the way does not serve.
+    """
+    get_way(way).validate(workload, core, config)
+    parts = zip(workload.parts, hand_picked_parts(workload, core), strict=True)
+    funcs = [_function(part, *choice, epilogue) for part, choice in parts]
+    shape = (workload.n, workload.co, workload.expand1x1.oh, workload.expand1x1.ow)
+    output = tirx.decl_buffer(shape, "float32", "output")
+    if way == IN_PIECES:
+        func = lowering.in_pieces(workload, funcs, output, core)
+    else:
+        squeeze, one, three = (lowering.Part.with_zeros(func) for func in funcs)
+        func, _ = lowering.fuse(workload, (squeeze, one, three), True, output, core, config)
+    attributes = {"global_symbol": "main", "tirx.is_scheduled": True, "tirx.noalias": True}
+    return tvm.IRModule({"main": func.with_attrs(attributes)})
+
+
+def fire_constants(
+    workload: FireWorkload,
+    way: str,
+    config: Config,
+    core: Core,
+    weights: Sequence[np.ndarray],
+    biases: Sequence[np.ndarray],
+) -> list[np.ndarray]:
+    """What `main` of `fire_module` takes between input and output.
+
+    Args:
+        weights: OIHW, of squeeze, expanding 1x1 and expanding 3x3.
+        biases: (1, CO, 1, 1) of the same; empty where the epilogue has none.
+    """
+    constants = []
+    knobs = ("mr_squeeze", "mr_expand", None)
+    choices = hand_picked_parts(workload, core)
+    for place, (part, (schedule, own), knob) in enumerate(
+        zip(workload.parts, choices, knobs, strict=True)
+    ):
+        if way == ONE_FUNCTION and knob is not None:
+            own = {**own, "mr": config[knob]}
+        constants += [schedule.pack(weights[place], part, own), *biases[place : place + 1]]
+    return constants
+
+
+def _function(
+    workload: Conv2dWorkload, schedule: Schedule, config: Config, epilogue: Sequence[str]
+) -> tirx.PrimFunc:
+    """The convolution with its epilogue, not scheduled."""
     data = te.placeholder((workload.n, workload.ci, workload.h, workload.w), name="data")
-    weight = te.placeholder(chosen.packed_shape(workload, config), name="weight")
+    weight = te.placeholder(schedule.packed_shape(workload, config), name="weight")
     arguments = [data, weight]
-    value = chosen.compute(data, weight, workload, config)
+    value = schedule.compute(data, weight, workload, config)
     for step in epilogue:
         if step == "bias":
             bias = te.placeholder((1, workload.co, 1, 1), name="bias")
@@ -50,9 +123,7 @@ def conv2d_module(
             value = _relu(value)
         else:
             raise ValueError(f"no epilogue is called {step!r}: there are 'bias' and 'relu'")
-    func = te.create_prim_func([*arguments, value]).with_attr("global_symbol", "main")
-    module = tvm.IRModule({"main": schedule_function(func, core)})
-    return module, lambda weights: chosen.pack(weights, workload, config)
+    return te.create_prim_func([*arguments, value])
 
 
 def _add_bias(value: te.Tensor, bias: te.Tensor) -> te.Tensor:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 
+from . import competition
+from .competition import Workload
+from .fire_workload import FireWorkload
 from .hardware import Core
 from .knobs import Config
-from .registry import get, list_schedules
-from .workload import Conv2dWorkload
 
 
-def features(workload: Conv2dWorkload, core: Core, schedule: str, config: Config) -> list[float]:
+def features(workload: Workload, core: Core, schedule: str, config: Config) -> list[float]:
     """Facts of the loop nest that a config stands for, to predict its speed.
 
     Which schedule it is (one of each), the workload's size, and the schedule's own derived facts,
-    by name in sorted order; a fact that a schedule does not have is 0.
+    in the order of `FACTS`; a fact that a schedule does not have is 0. The last number is the size
+    of a fire module's squeezed tensor.
     """
-    chosen = get(schedule)
-    facts = chosen.features(workload, core, config)
+    facts = competition.get(schedule).features(workload, core, config)
     unknown = set(facts) - set(FACTS)
     if unknown:
         raise ValueError(
             f"{schedule} has features that schedules.features does not list: {unknown}"
         )
-    kind = [float(name == schedule) for name in list_schedules()]
+    kind = [float(name == schedule) for name in competition.names()]
     size = [math.log2(value) for value in (workload.co, workload.pixels, workload.k)]
-    return kind + size + [float(facts.get(name, 0.0)) for name in FACTS]
+    squeezed = math.log2(workload.squeeze.co) if isinstance(workload, FireWorkload) else 0.0
+    return kind + size + [float(facts.get(name, 0.0)) for name in FACTS] + [squeezed]
 
 
 FACTS = (
@@ -44,5 +46,6 @@ FACTS = (
     "imbalance",
     "weight_passes",
     "winograd_m",
+    "log2_mr_expand",
 )
 """The derived facts; most are explained in `conv2d.facts.NestShape.features`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .fire_workload import VERSIONS
 from .knobs import Config
 from .registry import get, list_schedules
 
@@ -35,6 +36,8 @@ class Recorded:
     @property
     def is_current(self) -> bool:
         """Whether the schedule exists and still means the same by the config."""
+        if self.schedule in VERSIONS:
+            return VERSIONS[self.schedule] == self.version
         return self.schedule in list_schedules() and get(self.schedule).version == self.version
 
 

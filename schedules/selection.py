@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from .conv2d import fire
-from .conv2d.fire import FireWorkload
+from .fire_workload import IN_PIECES, ONE_FUNCTION, FireWorkload
 from .hardware import Core
 from .knobs import Config
 from .recorded import Fastest, Recorded, fastest, read
@@ -87,14 +87,26 @@ def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | No
 def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
     """The config for a whole fire module on `core`; None where it is better left in pieces.
 
-    A choice of an enclosing `using` under the module's own key, else the hand-picked default where
-    it pays.
+    In this order: the choices of an enclosing `using`, under the module's own key; a tuned record
+    of this very module and core, from the files of `use` and then from those shipped; the
+    hand-picked default where it pays. A choice may be to leave it in pieces.
     """
     if not fire.supports(workload, core):
         return None
-    picked = (_chosen.get() or {}).get(workload.key)
-    if picked is not None and picked[0] == fire.NAME and picked[1] in fire.space(workload, core):
-        return picked[1]
+    choices = _chosen.get()
+    if choices is not None:
+        candidates = [choices[workload.key]] if workload.key in choices else []
+    else:
+        candidates = [
+            (record.schedule, record.config)
+            for source in (_users, shipped())
+            for record in _current(source, core).get(workload.key, ())
+        ]
+    for name, config in candidates:
+        if name == IN_PIECES and config == {}:
+            return None
+        if name == ONE_FUNCTION and config in fire.space(workload, core):
+            return config
     return fire.default(workload, core) if fire.pays(workload, core) else None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import schedules
-from schedules import hardware
+from schedules import FireWorkload, hardware
 from tuner import networks, records, tasks
 from tuner.records import Log, Record
 from tuner.runs import Kernel, Layer, Run
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _SHIPPED = Path(schedules.__file__).parent / "records"
 BUILDS = {
@@ -45,6 +46,9 @@ def squeezenet(
         whole: whether the network was measured end to end.
     """
     shipped = {record.workload: record for record in records.read(_SHIPPED / "rk3288.jsonl")}
+    for search in _searches():
+        if search.task.workload.key not in shipped:  # a fire module
+            shipped[search.task.workload.key] = _fire(search, shipped)
     board = {**next(iter(shipped.values())).board, **(board_changes or {})}
     layers = []
     with Log(path) as log:
@@ -75,6 +79,21 @@ def squeezenet(
         if whole:
             log.append_run(replace(run, builds=BUILDS, kernels=KERNELS))
     return path
+
+
+def _fire(search: TaskSearch, shipped: Mapping[str, Record]) -> Record:
+    """A made-up record of a fire module: as one function it takes 0.8 of its parts' time."""
+    workload = search.task.workload
+    assert isinstance(workload, FireWorkload)
+    parts = [shipped[part.key] for part in workload.parts]
+    candidate = next(iter(search.space))
+    return replace(
+        parts[0],
+        workload=workload.key,
+        schedule={"name": candidate.schedule, "version": candidate.version},
+        config=dict(candidate.config),
+        costs_s=(0.8 * sum(part.costs_s[0] for part in parts),),
+    )
 
 
 def _failed(best: Record) -> Record:

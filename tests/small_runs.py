@@ -13,8 +13,9 @@ from tuner.board.launch import EmulatedBoard
 from tuner.measure import Measurer, describe, inject, pipeline
 from tuner.measure.builder import Built, compile_candidate
 from tuner.records import Log
+from tuner.task_search import TaskSearch
 from tuner.tasks import Task
-from tuner.tune import Options, TaskSearch, tune
+from tuner.tune import Options, tune
 
 BOARD = hardware.board("rk3288")
 _WORKLOAD = Conv2dWorkload(1, 16, 20, 20, 24, 1, 1)

@@ -18,7 +18,8 @@ from schedules import Conv2dWorkload, hardware
 from tuner import autotvm, networks, starts, tasks
 from tuner.errors import UserError
 from tuner.records import Log
-from tuner.tune import Options, TaskSearch, tune
+from tuner.task_search import TaskSearch
+from tuner.tune import Options, tune
 
 CORE = hardware.core("cortex-a17")
 SPATIAL, DEPTHWISE = (

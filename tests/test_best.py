@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from test_records import _record
 
 import schedules
-from schedules import selection
+from schedules import competition, selection
 from schedules.hardware import board, core
 from tuner import records
 from tuner.board.emulator import params
@@ -62,12 +62,12 @@ def test_shipped_records_are_used(path):
         # Measured with the figures of today's tables, where the record says with which.
         digest = params.digest(board(path.stem))
         assert record.board.get("tables") in (None, digest)
-        workload = schedules.Conv2dWorkload.from_key(record.workload)
+        workload = competition.from_key(record.workload)
         the_core = core(record.core)
-        schedule = schedules.get(record.schedule["name"])
+        schedule = competition.get(record.schedule["name"])
         assert record.schedule["version"] == schedule.version, "tune again and ship the result"
         assert record.config in schedule.space(workload, the_core)
-        assert schedules.choose(workload, the_core) is not None
+        assert competition.choice(workload, the_core) is not None
     one_board_a_core = {records.read(each)[0].core for each in SHIPPED}
     assert len(one_board_a_core) == len(SHIPPED), "two boards' records would mix"
 

@@ -42,6 +42,11 @@ def test_a_task_with_many_trials_waits_for_the_others():
     assert share(10, [_prospect(1.0, trials=100), _prospect(1.0, trials=0)]) == [0, 10]
 
 
+def test_trials_that_take_longer_have_to_promise_more():
+    dear = Prospect(1, [3.0], 0, 1000, price=3)
+    assert share(100, [dear, _prospect(1.0, 0)]) == [50, 50]
+
+
 def test_what_a_small_space_leaves_goes_to_the_others():
     assert share(40, [_prospect(1.0, capacity=5), _prospect(1.0)]) == [5, 35]
 

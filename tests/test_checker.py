@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from schedules import Conv2dWorkload
+from schedules.testing import problems
 from tuner import reference
 from tuner.measure import checker
 from tuner.measure.errors import TrialError
@@ -44,7 +45,7 @@ def test_the_largest_error_is_told_with_its_bound(problem):
 
 
 def test_the_inputs_follow_from_the_workload(problem):
-    checker.problem.cache_clear()
+    problems.problem.cache_clear()
     again = checker.problem(_WORKLOAD, _EPILOGUE)
     assert again is not problem
     assert np.array_equal(again.data, problem.data)

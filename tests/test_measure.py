@@ -1,6 +1,7 @@
 """Building, reaching boards and running: what goes wrong is said in plain words."""
 
 import contextlib
+import dataclasses
 import socket
 import threading
 
@@ -121,9 +122,7 @@ def test_another_board_than_the_one_to_tune_for():
 def test_a_wrong_answer_is_an_error_without_a_time(monkeypatch):
     """The board computes rightly, but not what the reference says."""
     right = checker.problem(_WORKLOAD, _TASK.epilogue)
-    shifted = checker.Problem(
-        right.data, right.weight, right.constants, right.expected + 1, right.bound
-    )
+    shifted = dataclasses.replace(right, expected=right.expected + 1)
     monkeypatch.setattr(checker, "problem", lambda *_: shifted)
     (outcome,) = _measure([_first_candidate()])
     assert outcome.error["kind"] == "wrong answer"

@@ -40,6 +40,7 @@ def test_it_says_what_how_much_and_how_long(tmp_path):
     for fact in (
         f"SqueezeNet 1.1, 224x224 on rk3288 (emulated, timing model v{params.MODEL_VERSION})",
         "26 convolutions, 18 distinct, 349.2 MMAC",
+        "among them 8 fire modules of three, 8 distinct, which are searched as a whole, too",
         "in the same kernel: bias + relu",
         "cortex-a17 at 1.8 GHz, 4 threads, at most 28.8 GFLOP/s",
         "budget: at most 192 trials, strategy xgb, seed 0",
@@ -52,7 +53,8 @@ def test_it_says_what_how_much_and_how_long(tmp_path):
 def test_json_agrees_with_the_network():
     plan = _json()
     assert sum(len(layer["names"]) for layer in plan["layers"]) == 26
-    assert all(layer["candidates"] > 10 for layer in plan["layers"])
+    assert sum(len(module["names"]) for module in plan["modules"]) == 8
+    assert all(task["candidates"] > 10 for task in plan["layers"] + plan["modules"])
     assert (plan["board"], plan["threads"], plan["trials"]) == ("rk3288", 4, 192)
 
 

@@ -12,8 +12,8 @@ from tuner.measure import BoardInfo
 from tuner.records import Record
 from tuner.report import tables
 from tuner.report.progress import Progress
+from tuner.task_search import TaskSearch
 from tuner.tasks import Task
-from tuner.tune import TaskSearch
 
 _CORE = hardware.core("cortex-a17")
 _BOARD = BoardInfo("rk3288", "cortex-a17", True, 1, 1_800_000_000, 4)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import scaling
 from schedules import hardware
 from tuner import networks, tasks
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 ROW = scaling.Row("space", 1, None, 100, trials=8, wall_s=4.0, search_s=0.5, build_s=1, run_s=0.1)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from schedules import Conv2dWorkload, hardware
+from schedules import Conv2dWorkload, FireWorkload, hardware
 from tuner import search
 from tuner.costmodel.ranker import Ranker
 from tuner.search import Candidate, Result, Space
@@ -142,11 +142,20 @@ def test_grid_spreads_its_first_trials_over_every_knob():
         assert {candidate.config[knob] for candidate in first} == set(values)
 
 
+_CONVOLUTION = Conv2dWorkload(1, 16, 14, 14, 24, 3, 3)
+_FIRE = FireWorkload(
+    Conv2dWorkload(1, 16, 14, 14, 8, 1, 1),
+    Conv2dWorkload(1, 8, 14, 14, 16, 1, 1),
+    Conv2dWorkload(1, 8, 14, 14, 16, 3, 3, padding=(1, 1, 1, 1)),
+)
+
+
 @pytest.mark.parametrize("name", search.names())
 @pytest.mark.parametrize("core", hardware.cores())
-def test_real_spaces_are_searched_whole(name, core):
+@pytest.mark.parametrize("workload", [_CONVOLUTION, _FIRE], ids=["conv", "fire"])
+def test_real_spaces_are_searched_whole(name, core, workload):
     """Schedules have knobs that exclude each other; proposals are candidates all the same."""
-    space = Space(Conv2dWorkload(1, 16, 14, 14, 24, 3, 3), hardware.core(core))
+    space = Space(workload, hardware.core(core))
     strategy = search.create(name, seed=0)
     found = []
     while batch := strategy.propose(space, 16):

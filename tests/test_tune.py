@@ -6,13 +6,15 @@ import zlib
 
 import pytest
 
-from schedules import hardware
+from schedules import FireWorkload, hardware
+from schedules.fire_workload import ONE_FUNCTION
 from tuner import networks, search, tasks
 from tuner.budget import End
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Outcome
 from tuner.records import Log
-from tuner.tune import Options, TaskSearch, best_configs, tune
+from tuner.task_search import TaskSearch
+from tuner.tune import Options, best_configs, tune
 
 _BOARD = BoardInfo("rk3288", "cortex-a17", True, 1, 1_800_000_000, 4)
 _TRIALS = 80
@@ -88,7 +90,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path, strategy)
 
 
 def test_hand_picked_configs_come_first(tmp_path):
-    searches, measurer, _ = _run(tmp_path / "log.jsonl", trials=18)
+    searches, measurer, _ = _run(tmp_path / "log.jsonl", trials=26)
     expected = {
         f"{s.task.workload.key} {s.space.defaults()[0].key}" for s in searches if len(s.space)
     }
@@ -160,6 +162,31 @@ class _Flat(_Measurer):
             yield trial, Outcome(costs_s=(trial.task.workload.macs / 1e9,))
 
 
+class _OneFunctionIsFast(_Measurer):
+    """A board on which fire modules are fast as one function, whatever its config."""
+
+    def measure(self, trials):
+        for trial, outcome in super().measure(trials):
+            if trial.candidate.schedule == ONE_FUNCTION:
+                outcome = Outcome(costs_s=(trial.task.workload.macs / 1e15,))
+            yield trial, outcome
+
+
+def test_no_trials_for_configs_that_the_build_has_no_use_for(tmp_path):
+    """The squeezes and the 1x1 of modules that are one function."""
+    searches, _, _ = _run(tmp_path / "log.jsonl", _OneFunctionIsFast(), trials=150)
+    unused = {
+        part
+        for each in searches
+        if isinstance(each.task.workload, FireWorkload)
+        for part in each.task.workload.parts[:2]
+    }
+    for each in searches:
+        if each.task.workload in unused:
+            assert each.trials == len(each.space.defaults())
+    assert sum(each.trials for each in searches) == 150
+
+
 def test_it_ends_when_further_trials_promise_nothing(tmp_path):
     _, _, observer = _run(tmp_path / "log.jsonl", _Flat(), trials=1000)
     assert observer.end is End.DRY and observer.new < 200
@@ -170,7 +197,7 @@ def test_it_ends_when_further_trials_promise_nothing(tmp_path):
 
 def test_more_trials_go_on_where_fewer_ended(tmp_path):
     # Sixteen trials a round, after one default for each layer and schedule.
-    spaces = _run(tmp_path / "x.jsonl", trials=18)[0]
+    spaces = _run(tmp_path / "x.jsonl", trials=26)[0]
     first = sum(len(search.space.defaults()) for search in spaces)
     few = first + 2 * 16
     path = tmp_path / "log.jsonl"
@@ -184,4 +211,4 @@ def test_what_another_seed_found_counts_in_the_end(tmp_path):
     runs = [_run(path, seed=seed)[0] for seed in (1, 0)]
     alone = _run(tmp_path / "alone.jsonl", seed=0)[0]
     for first, second, only in zip(*runs, alone, strict=True):
-        assert second.cost_s == min(first.cost_s, only.cost_s)
+        assert second.best.cost_s == min(first.best.cost_s, only.best.cost_s)

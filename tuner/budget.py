@@ -31,21 +31,25 @@ class Prospect:
     """What is known of a task.
 
     Attributes:
-        layers: layers of the network it stands for.
+        layers: layers of the network that its config matters to.
         costs_s: seconds of one layer, of each trial that succeeded.
         trials: trials so far, failed ones too.
         capacity: candidates that were not tried yet.
+        timed: layers whose time is not part of another task's; None: all.
+        price: a trial takes so many times as long as that of a convolution.
     """
 
     layers: int
     costs_s: Sequence[float]
     trials: int
     capacity: int
+    timed: int | None = None
+    price: int = 1
 
     @property
     def cost_s(self) -> float:
-        """Seconds of all layers with the best config; 0 when none works."""
-        return self.layers * min(self.costs_s, default=0.0)
+        """Seconds of all timed layers with the best config; 0 when none works."""
+        return (self.layers if self.timed is None else self.timed) * min(self.costs_s, default=0.0)
 
     @property
     def gain_s(self) -> float:
@@ -74,7 +78,7 @@ def expected_gain_s(costs_s: Sequence[float]) -> float:
 
 
 def share(trials: int, prospects: Sequence[Prospect]) -> list[int]:
-    """Divide `trials` over tasks so that the network gains most.
+    """Divide `trials` over tasks so that the network gains most for the time they take.
 
     A task's gain falls with the trials it has: what a doubling brings is spread over ever more of
     them. A task in which nothing works yet counts like an average one.
@@ -86,12 +90,17 @@ def share(trials: int, prospects: Sequence[Prospect]) -> list[int]:
     average_s = sum(working) / len(working) if working else 1.0
     gains_s = [p.gain_s if p.costs_s else average_s for p in prospects]
     shares = [0] * len(prospects)
+
+    def promise(i: int) -> float:
+        """Of the next trial, for its time."""
+        return gains_s[i] / (prospects[i].trials + shares[i] + 1) / prospects[i].price
+
     for _ in range(trials):
         # One by one to the task that promises most; ties go to the first.
         able = [i for i, p in enumerate(prospects) if shares[i] < p.capacity]
         if not able:
             break
-        shares[max(able, key=lambda i: gains_s[i] / (prospects[i].trials + shares[i] + 1))] += 1
+        shares[max(able, key=promise)] += 1
     return shares
 
 

@@ -83,7 +83,7 @@ def measure_three_ways(
         UserError: an output is not that of the float64 network, or the three differ, or a build
             does not run to its end.
     """
-    limit_s = time_limit_s(sum(task.macs for task in tasks.extract(network.module)))
+    limit_s = time_limit_s(tasks.total_macs(tasks.extract(network.module)))
     data = network.random_input()
     expected = network.reference(data)
     with tempfile.TemporaryDirectory(prefix="tuner-") as folder:

@@ -37,7 +37,7 @@ class Record:
     Attributes:
         time: when the trial ended, ISO 8601, UTC.
         network: the network it was measured for.
-        workload: `Conv2dWorkload.key`.
+        workload: `Conv2dWorkload.key` or `FireWorkload.key`.
         core: core type, e.g. "cortex-a17".
         board: name, emulated, model, threads, fingerprint (all that decides a measured time).
         schedule: name and version.

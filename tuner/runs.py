@@ -12,10 +12,10 @@ KIND = "run"
 
 @dataclass(frozen=True)
 class Layer:
-    """One distinct convolution of the network.
+    """One distinct convolution or fire module of the network.
 
     Attributes:
-        workload: `Conv2dWorkload.key`.
+        workload: `Conv2dWorkload.key` or `FireWorkload.key`.
         names: the layers that compute it, in order.
         epilogue: what the same kernel computes after it.
         hand_picked: the schedule (name, version) and the config that a build takes untuned; None

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.search import Candidate
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 VERSION = 1
 KIND = "start"

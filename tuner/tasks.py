@@ -1,35 +1,40 @@
-"""Network -> the distinct convolutions to tune, with how often each occurs."""
+"""Network -> the distinct convolutions and fire modules to tune, with how often each occurs."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import tvm
 from tvm import relax
 
-from schedules import Conv2dWorkload
+from schedules import Conv2dWorkload, FireWorkload
+from schedules.competition import Workload
 from schedules.lowering.legalize import workload_of
 
 
 @dataclass(frozen=True)
 class Task:
-    """One distinct convolution of a network.
+    """One distinct convolution of a network, or one distinct fire module.
+
+    The convolutions of a fire module are tasks of their own besides: see `composition`.
 
     Attributes:
         workload: its shape facts.
-        layers: names of the layers that compute it, in order.
+        layers: names of the layers that compute it, in order; of a fire module, of its
+            concatenation.
         epilogue: what follows most of them in the same kernel, e.g. ("bias", "relu"): what is
-            measured with them.
+            measured with them. Of a fire module, behind each of its convolutions.
     """
 
-    workload: Conv2dWorkload
+    workload: Workload
     layers: tuple[str, ...]
     epilogue: tuple[str, ...]
 
     @property
     def count(self) -> int:
-        """How many layers of the network are this convolution."""
+        """How many layers of the network are this workload."""
         return len(self.layers)
 
     @property
@@ -38,13 +43,20 @@ class Task:
         return self.workload.macs * self.count
 
     @property
+    def price(self) -> int:
+        """How many times as long as a convolution's a trial takes: a module has several."""
+        return len(self.workload.parts) if isinstance(self.workload, FireWorkload) else 1
+
+    @property
     def name(self) -> str:
         """The first layer's name, with the number of further layers."""
         return self.layers[0] + (f" (+{self.count - 1})" if self.count > 1 else "")
 
 
 def extract(module: tvm.IRModule) -> list[Task]:
-    """Return the distinct convolutions of `module`'s main, in order of first appearance.
+    """Return the distinct convolutions and fire modules of `module`'s main, in order.
+
+    A fire module comes where its concatenation is, behind its convolutions.
 
     Those of a layout or dtype that no schedule could serve are left out. Equal convolutions are one
     task even where different steps follow them: a config is chosen by workload, and these steps
@@ -52,20 +64,34 @@ def extract(module: tvm.IRModule) -> list[Task]:
     """
     bindings = [binding for block in module["main"].body.blocks for binding in block.bindings]
     users = _users(bindings)
-    layers: dict[Conv2dWorkload, list[str]] = defaultdict(list)
-    epilogues: dict[Conv2dWorkload, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    results = set(relax.analysis.free_vars(module["main"].body.body))
+    layers: dict[Workload, list[str]] = defaultdict(list)
+    epilogues: dict[Workload, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    behind: dict[relax.Var, _Convolution] = {}
     for binding in bindings:
-        if _operator(binding) != "relax.nn.conv2d":
-            continue
-        workload = workload_of(binding.value)
+        workload: Workload | None = None
+        if _operator(binding) == "relax.nn.conv2d":
+            workload = workload_of(binding.value)
+            if workload is not None:
+                last, epilogue = _epilogue(binding, users)
+                behind[last] = _Convolution(workload, binding.value, last, epilogue)
+        elif _operator(binding) == "relax.concat":
+            # What main returns has a reader that is no binding.
+            inner = {last: conv for last, conv in behind.items() if last not in results}
+            workload, epilogue = _fire(binding.value, inner, users)
         if workload is not None:
             layers[workload].append(binding.var.name)
-            epilogues[workload][_epilogue(binding, users)] += 1
+            epilogues[workload][epilogue] += 1
     return [
         # The first of those that are equally frequent.
         Task(workload, tuple(names), epilogues[workload].most_common(1)[0][0])
         for workload, names in layers.items()
     ]
+
+
+def total_macs(found: Iterable[Task]) -> int:
+    """Return the multiply-accumulates of all convolutions; those of fire modules are among them."""
+    return sum(task.macs for task in found if not isinstance(task.workload, FireWorkload))
 
 
 def _operator(binding: relax.Binding) -> str:
@@ -84,26 +110,75 @@ def _users(bindings: list[relax.Binding]) -> dict[relax.Var, list[relax.Binding]
     return users
 
 
+@dataclass(frozen=True)
+class _Convolution:
+    """A convolution with its epilogue, whose result is `last`."""
+
+    workload: Conv2dWorkload
+    call: relax.Call
+    last: relax.Var
+    epilogue: tuple[str, ...]
+
+
+def _fire(
+    concat: relax.Call,
+    behind: Mapping[relax.Var, _Convolution],
+    users: Mapping[relax.Var, list[relax.Binding]],
+) -> tuple[FireWorkload | None, tuple[str, ...]]:
+    """Return the fire module that ends in `concat`, if one does, and what its epilogues share.
+
+    That is what `schedules.lowering` makes one function of: two convolutions that are concatenated
+    and nothing else, one of them a 1x1, read what a 1x1 squeezed and nothing else reads; weights
+    are constants.
+
+    Args:
+        behind: convolutions by their result, or that of their epilogue.
+    """
+    nothing = None, ()
+    fields = concat.args[0]
+    if concat.attrs.axis != 1 or not isinstance(fields, relax.Tuple) or len(fields) != 2:
+        return nothing
+    if any(field not in behind or len(users[field]) != 1 for field in fields):
+        return nothing
+    one, three = sorted(
+        (behind[field] for field in fields), key=lambda each: not each.workload.is_pointwise
+    )
+    source = one.call.args[0]
+    if source not in behind or not source.same_as(three.call.args[0]) or len(users[source]) != 2:
+        return nothing
+    parts = (behind[source], one, three)
+    if not all(isinstance(part.call.args[1], tvm.ir.GenericConst) for part in parts):
+        return nothing
+    if not (parts[0].workload.is_pointwise and one.workload.is_pointwise):
+        return nothing
+    if three.workload.is_pointwise or any(part.workload.groups != 1 for part in parts):
+        return nothing
+    shared = [step for step in one.epilogue if all(step in part.epilogue for part in parts)]
+    return FireWorkload(*(part.workload for part in parts)), tuple(shared)
+
+
 def _epilogue(
     binding: relax.Binding, users: dict[relax.Var, list[relax.Binding]]
-) -> tuple[str, ...]:
-    """Name the steps after a convolution that its kernel computes too, while nothing else reads it.
+) -> tuple[relax.Var, tuple[str, ...]]:
+    """Return the result of the steps after a convolution that its kernel computes too, and name
+    them; they end where something else reads one's result.
 
-    These are "bias" (adding one constant a channel) and then "relu", as `schedules.conv2d_module`
+    They are "bias" (adding one constant a channel) and then "relu", as `schedules.conv2d_module`
     rebuilds them. The rest of what Relax may fuse, such as the addition of a residual and the ReLU
     behind it, is not part of the task.
     """
     channels = int(binding.var.ty.shape[1])
     steps: list[str] = []
     while len(users[binding.var]) == 1 and steps[-1:] != ["relu"]:
-        binding = users[binding.var][0]
-        if _operator(binding) == "relax.nn.relu":
+        user = users[binding.var][0]
+        if _operator(user) == "relax.nn.relu":
             steps.append("relu")
-        elif not steps and _adds_bias(binding, channels):
+        elif not steps and _adds_bias(user, channels):
             steps.append("bias")
         else:
             break
-    return tuple(steps)
+        binding = user
+    return binding.var, tuple(steps)
 
 
 def _adds_bias(binding: relax.Binding, channels: int) -> bool:

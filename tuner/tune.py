@@ -12,13 +12,12 @@ from typing import Protocol
 import tvm
 from tvm.target import codegen
 
-from schedules.hardware import Core
-from tuner import budget, search
+from tuner import budget, composition, search
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Measurer, Outcome, Trial
 from tuner.records import Log, Record, trial_key
-from tuner.search import Candidate, Result, Space
-from tuner.tasks import Task
+from tuner.search import Candidate, Result
+from tuner.task_search import TaskSearch
 
 # So many failures in a row, and no success, are the fault of the board or of this host.
 _SUSPICIOUS_FAILURES = 8
@@ -42,73 +41,6 @@ class Options:
     strategy: str
     time_s: float | None = None
     least_gain: float = 0.01
-
-
-class TaskSearch:
-    """A task with its candidates and what is known of them; `first` follow the hand-picked."""
-
-    def __init__(self, task: Task, core: Core) -> None:
-        self.task = task
-        self.space = Space(task.workload, core)
-        self.first: list[Candidate] = []
-        self.trials = 0
-        self.costs_s: list[float] = []
-        self.default: Record | None = None
-        self.best: Record | None = None
-
-    def take(self, record: Record) -> None:
-        """Count a trial; the first one is the hand-picked config."""
-        self.trials += 1
-        if self.trials == 1:
-            self.default = record
-        if record.cost_s is not None:
-            self.costs_s.append(record.cost_s)
-            self.improve(record)
-
-    def improve(self, record: Record) -> None:
-        """Make `record` the best, if it is one that works and is faster."""
-        if record.cost_s is None:
-            return
-        if self.best is None or self.best.cost_s is None or record.cost_s < self.best.cost_s:
-            self.best = record
-
-    def knows(self, record: Record) -> bool:
-        """Whether `record` is of a candidate of this version of the schedules."""
-        schedule = record.schedule
-        return Candidate(schedule["name"], schedule["version"], record.config) in self.space
-
-    def is_hand_picked(self, record: Record) -> bool:
-        """Whether `record` is of the config that a build takes without tuning."""
-        default = self.space.defaults()[0]
-        config = dict(default.config)
-        return (record.schedule["name"], dict(record.config)) == (default.schedule, config)
-
-    @property
-    def gain(self) -> float:
-        """How much faster the best is than the hand-picked config; infinite if that failed."""
-        if (
-            self.default is None
-            or self.default.cost_s is None
-            or not (self.best and self.best.cost_s)
-        ):
-            return float("inf")
-        return self.default.cost_s / self.best.cost_s - 1
-
-    @property
-    def prospect(self) -> budget.Prospect:
-        """What its further trials may bring."""
-        capacity = len(self.space) - self.trials
-        return budget.Prospect(self.task.count, self.costs_s, self.trials, capacity)
-
-    @property
-    def cost_s(self) -> float:
-        """Seconds of all layers of the task with the best config; 0 when none is known."""
-        return (self.best.cost_s or 0.0) * self.task.count if self.best else 0.0
-
-    @property
-    def default_cost_s(self) -> float:
-        """Seconds of all layers of the task with the hand-picked config; 0 when not known."""
-        return (self.default.cost_s or 0.0) * self.task.count if self.default else 0.0
 
 
 class Observer(Protocol):
@@ -192,7 +124,7 @@ def _batches(
     """Yield what to measure next: hand-picked configs, those to try first, rounds of proposals."""
     for proposal in (*_hand_picked(searches), [(s, c) for s in searches for c in s.first]):
         yield proposal[: limit.allow(len(proposal))]
-    while any(sizes := limit.next_round([s.prospect for s in searches])):
+    while any(sizes := limit.next_round(_prospects(searches))):
         proposal = []
         for task_search, size in zip(searches, sizes, strict=True):
             candidates = strategy.propose(task_search.space, size) if size else []
@@ -201,6 +133,13 @@ def _batches(
             limit.end = budget.End.SPACE
             return
         yield proposal
+
+
+def _prospects(searches: Sequence[TaskSearch]) -> list[budget.Prospect]:
+    """Return what further trials of each task may bring the network as it is best built so far."""
+    layers = [s.best_layers for s in searches]
+    weights, counts = composition.weights(layers), composition.counts(layers)
+    return [s.prospect(*each) for s, *each in zip(searches, weights, counts, strict=True)]
 
 
 def _hand_picked(searches: Sequence[TaskSearch]) -> tuple[_Proposal, _Proposal]:

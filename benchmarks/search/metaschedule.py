@@ -18,6 +18,7 @@ from tvm.ir.utils import derived_object
 from tvm.support.popen_pool import PopenPoolExecutor
 
 import schedules
+from schedules import Conv2dWorkload
 from schedules.hardware import Board
 from tuner.board import session as board_session
 from tuner.board.elide import elide
@@ -56,6 +57,7 @@ def convolution(task: Task) -> tvm.tirx.PrimFunc:
     float32. The weights may be laid out anew at compile time, as ours are.
     """
     workload = task.workload
+    assert isinstance(workload, Conv2dWorkload), "of a fire module MetaSchedule gets the parts"
     data = te.placeholder((workload.n, workload.ci, workload.h, workload.w), name="data")
     shape = (workload.co, workload.ci // workload.groups, workload.kh, workload.kw)
     weight = te.placeholder(shape, name="weight")
@@ -217,8 +219,8 @@ class _Measurements:
         ).result()
         problem = checker.problem(self._task.workload, self._task.epilogue)
         output = np.full(problem.expected.shape, np.nan, np.float32)
-        constants = [array.reshape(1, -1, 1, 1) for array in problem.constants]
-        _, answer = self._call(library, [problem.data, problem.weight, *constants, output])
+        constants = [array.reshape(1, -1, 1, 1) for array in problem.biases]
+        _, answer = self._call(library, [problem.data, *problem.weights, *constants, output])
         return checker.check(answer, problem.expected, problem.allowed(1.0)).max_err
 
     def _next_library(self) -> Path:

@@ -26,8 +26,9 @@ from tuner.measure import Measurer, describe
 from tuner.records import Log, Record
 from tuner.report.progress import Progress
 from tuner.search import Candidate, Space
+from tuner.task_search import TaskSearch
 from tuner.tasks import Task
-from tuner.tune import Options, TaskSearch, tune
+from tuner.tune import Options, tune
 
 FOLDER = Path(__file__).parents[1] / "results" / "spaces"
 

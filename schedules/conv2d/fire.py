@@ -8,7 +8,8 @@ expanding 1x1 multiplies at once from the L1 cache, and into planes with a borde
 which the 3x3 then reads. So the squeezed tensor is neither packed nor padded again, and everything
 but the 3x3 is one parallel loop. Both expanding convolutions write their part of the concatenation.
 
-The 3x3 runs by the schedule and config that were chosen for it.
+The 3x3 runs by the schedule and config that were chosen for it. `fire_ways.py` has what competes
+with this in the tuner.
 """
 
 from __future__ import annotations
@@ -19,36 +20,21 @@ from tvm import tirx
 from tvm.tirx import BufferLoad, ForKind
 
 from .. import hardware
+from ..fire_workload import ONE_FUNCTION, FireWorkload
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp, zero
 from ..microkernels import kernel, tiles
-from ..workload import Conv2dWorkload
 from .loopnest import Nest
 from .padding import padded_plane
 from .pixels import FlatTiling
 
-NAME = "conv2d_squeezenet_fire"
+NAME = ONE_FUNCTION
 _MR = (4, 6, 8, 12)
 _NR = (4, 8, 12, 16)
 _RUN = 96  # pixels of a channel in a row: prefetchers need some lines to get going
 _BLOCKS = 10  # that divide well enough among four cores
-
-
-@dataclass(frozen=True)
-class FireWorkload:
-    """The three convolutions of a fire module; both expanding ones read the squeezed tensor."""
-
-    squeeze: Conv2dWorkload
-    expand1x1: Conv2dWorkload
-    expand3x3: Conv2dWorkload
-
-    @property
-    def key(self) -> str:
-        """Stable text that names the workload, as in `schedules.using`."""
-        parts = (self.squeeze, self.expand1x1, self.expand3x3)
-        return "fire/" + "+".join(part.key for part in parts)
 
 
 def supports(workload: FireWorkload, core: Core) -> bool:
@@ -57,7 +43,7 @@ def supports(workload: FireWorkload, core: Core) -> bool:
         workload.squeeze.is_pointwise
         and workload.expand1x1.is_pointwise
         and not workload.expand3x3.is_pointwise
-        and workload.squeeze.groups == workload.expand1x1.groups == 1
+        and all(part.groups == 1 for part in workload.parts)
         and len(space(workload, core)) > 0
     )
 

@@ -52,11 +52,13 @@ class Fused:
         source: flat buffer that holds its input, with its border, instead of the parameter.
         weight: parameter to read the packed weights from instead of its own, where they are packed
             otherwise.
+        data: buffer that holds its input, as it is, instead of the parameter.
     """
 
     emitter: Emitter
     source: tirx.Var | None = None
     weight: tirx.Var | None = None
+    data: tirx.Var | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Convolution:
         fused = fused or Fused(Emitter())
         self.e = fused.emitter
         self.source = fused.source
-        self.data = self.e.flat_view(self.data_param) if fused.source is None else fused.source
+        data = self.data_param if fused.data is None else fused.data
+        self.data = self.e.flat_view(data) if fused.source is None else fused.source
         weight = self.weight_param if fused.weight is None else fused.weight
         self.weight = self.e.flat_view(weight)
         self.output = self.e.flat_view(self.slot.buffer)

@@ -10,11 +10,13 @@ import tvm
 from tvm import relax, tirx
 from tvm.ir import GenericConst
 
-from ..conv2d.fire import FireNest, FireWorkload
+from ..conv2d.fire import FireNest
 from ..conv2d.packed import PackedConv2d
 from ..conv2d.padding import padded_plane
 from ..conv2d.winograd import Conv2dWinograd
+from ..fire_workload import FireWorkload
 from ..hardware import Core
+from ..knobs import Config
 from ..registry import get
 from ..selection import choose_fire
 from .convolution import Convolution, Fused, NotAConvolution, Slot
@@ -46,6 +48,13 @@ class Part:
             return cls(func, arguments, Convolution(func))
         except (NotAConvolution, NotElementwise):
             return None
+
+    @classmethod
+    def with_zeros(cls, func: tirx.PrimFunc) -> Part:
+        """The same with zeros for arguments: for a function whose constants come later."""
+        inputs = list(func.params)[:-1]
+        zeros = [np.zeros([int(n) for n in param.shape], np.float32) for param in inputs]
+        return cls(func, [relax.const(each) for each in zeros], Convolution(func))
 
     @property
     def data(self) -> relax.Expr:
@@ -81,19 +90,35 @@ def merge(
     config = choose_fire(workload, core)
     if config is None:
         return None
+    return fuse(workload, (squeeze, one, three), expands[0] is one, output, core, config)
+
+
+def fuse(
+    workload: FireWorkload,
+    parts: tuple[Part, Part, Part],
+    one_is_first: bool,
+    output: tirx.Var,
+    core: Core,
+    config: Config,
+) -> tuple[tirx.PrimFunc, list]:
+    """The function with `config`, a member of `fire.space`, and its arguments.
+
+    Args:
+        parts: squeeze, expanding 1x1, expanding 3x3. The weights of the first two are constants in
+            tiles of channels.
+        one_is_first: whether the 1x1's channels come first in `output`.
+    """
+    squeeze, one, three = parts
     emitter = Emitter()
     planes = workload.squeeze.n * workload.squeeze.co
     height, width = padded_plane(workload.expand3x3)
     squeezed = emitter.alloc("squeezed", planes * height * width)
     call = _Call(emitter)
-    first_of_three = one.conv.workload.co if expands[0] is one else 0
-    first_of_one = 0 if expands[0] is one else three.conv.workload.co
+    one_slot, three_slot = _slots(workload, one_is_first, output)
     nest = FireNest(
         squeeze=call.add(squeeze, Slot(squeezed, 0), mr=int(config["mr_squeeze"])),
-        expand1x1=call.add(
-            one, Slot(output, first_of_one), source=squeezed, mr=int(config["mr_expand"])
-        ),
-        expand3x3=call.add(three, Slot(output, first_of_three), source=squeezed),
+        expand1x1=call.add(one, one_slot, source=squeezed, mr=int(config["mr_expand"])),
+        expand3x3=call.add(three, three_slot, source=squeezed),
         squeezed=squeezed,
         core=core,
         config=config,
@@ -105,6 +130,37 @@ def merge(
             nest.squeeze.import_llvm(text)
     func = tirx.PrimFunc([*call.params, output], nest.squeeze.body())
     return func, call.arguments
+
+
+def in_pieces(
+    workload: FireWorkload, funcs: Sequence[tirx.PrimFunc], output: tirx.Var, core: Core
+) -> tirx.PrimFunc:
+    """One function that runs the three as a network does where they are not fused.
+
+    The expanding ones write their part of `output`; between them and the squeeze is a whole tensor.
+
+    Args:
+        funcs: squeeze, expanding 1x1, expanding 3x3: convolutions that are not scheduled yet.
+    """
+    squeeze = workload.squeeze
+    shape = (squeeze.n, squeeze.co, squeeze.oh, squeeze.ow)
+    squeezed = tirx.decl_buffer(shape, "float32", "squeezed")
+    bodies: list[tirx.Stmt] = [tirx.AllocBuffer(squeezed)]
+    params: list[tirx.Var] = []
+    slots = (Slot(squeezed, 0), *_slots(workload, True, output))
+    for func, slot, data in zip(funcs, slots, (None, squeezed, squeezed), strict=True):
+        conv = emit(Convolution(func, slot, Fused(Emitter(), data=data)), core)
+        bodies.append(conv.body())
+        inputs = list(func.params)[:-1]
+        params += [each for each in inputs if data is None or not each.same_as(conv.data_param)]
+    return tirx.PrimFunc([*params, output], tirx.SeqStmt(bodies))
+
+
+def _slots(workload: FireWorkload, one_is_first: bool, output: tirx.Var) -> tuple[Slot, Slot]:
+    """Where the expanding 1x1 and 3x3 write."""
+    if one_is_first:
+        return Slot(output, 0), Slot(output, workload.expand1x1.co)
+    return Slot(output, workload.expand3x3.co), Slot(output, 0)
 
 
 class _Call:

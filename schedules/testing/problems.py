@@ -18,6 +18,8 @@ _UNIT_ROUNDOFF = 2.0**-24
 # with probability 2 n exp(-lambda^2 / 2) (Higham & Mary 2019, SIAM J. Sci. Comput. 41(5), A2815,
 # theorem 2.4 in its leading order). 8 makes that 3e-14 n: no false alarm in a million outputs.
 _LAMBDA = 8.0
+UNIT_ERROR = _LAMBDA * _UNIT_ROUNDOFF
+"""A sum's bound over sqrt(terms) and the sum of magnitudes."""
 # From one end of a tile of F(6, 3), the largest in use, to the other.
 _REACH = 5
 
@@ -46,15 +48,30 @@ class Problem:
         reaches its neighbours, even an output that lies in the padding and should be zero. So the
         bound of a pixel is then that of the largest within `_REACH` rows and columns.
         """
-        if growth <= 1:
-            return self.bound
-        largest = self.bound
-        for axis in (2, 3):
-            around = [(0, 0)] * 4
-            around[axis] = (_REACH, _REACH)
-            windows = sliding_window_view(np.pad(largest, around), 2 * _REACH + 1, axis)
-            largest = windows.max(axis=-1)
-        return growth * largest
+        return widened(self.bound, growth)
+
+    @property
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """As a fire module has them."""
+        return (self.weight,)
+
+    @property
+    def biases(self) -> tuple[np.ndarray, ...]:
+        """The bias, if there is one."""
+        return self.constants
+
+
+def widened(bound: np.ndarray, growth: float) -> np.ndarray:
+    """The bound of an algorithm with `growth`, of that of plain sums; see `Problem.allowed`."""
+    if growth <= 1:
+        return bound
+    largest = bound
+    for axis in (2, 3):
+        around = [(0, 0)] * 4
+        around[axis] = (_REACH, _REACH)
+        windows = sliding_window_view(np.pad(largest, around), 2 * _REACH + 1, axis)
+        largest = windows.max(axis=-1)
+    return growth * largest
 
 
 @functools.lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from tuner.runs import Run
 @click.command("best")
 @click.argument("log", type=click.Path(path_type=Path))
 def best_verb(log: Path) -> None:
-    """Print the fastest record of each convolution in LOG, one JSON object a line.
+    """Print the fastest record of each convolution and fire module in LOG, one JSON object a line.
 
     Without those that a network, measured as a whole, was faster without. A file of these in
     schedules/records is what `import schedules` builds with.

@@ -157,14 +157,10 @@ class _Walk:
     def _run_kernel(self) -> str:
         candidate = self._candidate
         problem = checker.problem(_WORKLOAD, _EPILOGUE)
-        self._run = run_candidate(
-            self._endpoint,
-            self._library,
-            _WORKLOAD,
-            candidate.schedule,
-            candidate.config,
-            problem,
+        constants = checker.constants(
+            _WORKLOAD, candidate.schedule, candidate.config, self._board.core, problem
         )
+        self._run = run_candidate(self._endpoint, self._library, _WORKLOAD, constants, problem)
         sent_kb = self._library.stat().st_size / 1e3
         return f"{sent_kb:.0f} kB sent, {self._run.output.size} values back"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-import schedules
+from schedules import competition
 from schedules.hardware import Board
 from tuner import networks, records, tasks
 from tuner.board import launch
@@ -32,7 +32,10 @@ from tuner.tasks import Task
 @click.command("explain")
 @click.argument("network", metavar="NETWORK|FILE.so")
 @target_option
-@click.option("--layer", help="A convolution of the network, e.g. fire2_squeeze.")
+@click.option(
+    "--layer",
+    help="A convolution or fire module, e.g. fire2_squeeze.",
+)
 @click.option("--schedule", help="Schedule to build it with.  [default: what a build takes]")
 @click.option("--config", help="Its knobs as JSON; those left out keep their hand-picked value.")
 @click.option(
@@ -126,11 +129,12 @@ def _find_task(network_name: str, layer: str) -> Task:
 def _chosen(task: Task, board: Board, schedule: str | None, config: str | None) -> Candidate:
     """Return what a build takes, or the hand-picked config with the changes the user asks for."""
     if schedule is None and config is None:
-        choice = schedules.choose(task.workload, board.core)
+        choice = competition.choice(task.workload, board.core)
         if choice is None:
             raise UserError("no schedule serves this layer", "choose another --layer")
-        return Candidate(choice[0].name, choice[0].version, choice[1])
-    by_name = {c.schedule: c for c in Space(task.workload, board.core).defaults()}
+        return Candidate(choice[0], competition.get(choice[0]).version, choice[1])
+    space = Space(task.workload, board.core)
+    by_name = {c.schedule: c for c in space.defaults()}
     name = schedule or next(iter(by_name))
     if name not in by_name:
         raise UserError(
@@ -139,13 +143,13 @@ def _chosen(task: Task, board: Board, schedule: str | None, config: str | None) 
     base = by_name[name]
     if config is None:
         return base
-    changed = {**base.config, **_parse_config(config, base)}
-    if changed not in schedules.get(name).space(task.workload, board.core):
+    changed = Candidate(base.schedule, base.version, {**base.config, **_parse_config(config, base)})
+    if changed not in space:
         raise UserError(
             f"{config} is no config of {name} for this layer",
             f"the hand-picked one is {_example(base)}",
         )
-    return Candidate(base.schedule, base.version, changed)
+    return changed
 
 
 def _parse_config(text: str, base: Candidate) -> dict[str, int | str]:
@@ -169,7 +173,7 @@ def _fastest(log: Path, task: Task, board: Board) -> Candidate:
         if record.workload == task.workload.key
         and record.core == board.core.name
         and record.cost_s is not None
-        and record.schedule["name"] in schedules.list()
+        and record.schedule["name"] in competition.names()
     ]
     if not measured:
         raise UserError(
@@ -199,9 +203,10 @@ def _run(console: Console, board: Board, task: Task, candidate: Candidate, threa
                 task.epilogue,
                 str(library),
             )
-            run = run_candidate(
-                emulated, library, task.workload, candidate.schedule, config, problem
+            constants = checker.constants(
+                task.workload, candidate.schedule, config, board.core, problem
             )
+            run = run_candidate(emulated, library, task.workload, constants, problem)
         except TrialError as error:
             raise UserError(
                 f"this config fails: {error.kind}: {error.text}", "name another --config or --log"

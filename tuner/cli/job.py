@@ -28,7 +28,8 @@ from tuner.network_run import NetworkRun
 from tuner.records import Record
 from tuner.report.plan import Plan
 from tuner.runs import Layer, Run
-from tuner.tune import Options, TaskSearch, now, versions
+from tuner.task_search import TaskSearch
+from tuner.tune import Options, now, versions
 
 _DEFAULT_TRIALS = 192
 _LOG_FOLDER = Path("tuner-logs")

@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schedules import Conv2dWorkload, hardware
+from schedules import Conv2dWorkload, FireWorkload, hardware
 from schedules.conv2d.facts import CORES
 from schedules.hardware import Core
 
 _LANES = 4
 _FLOAT_BYTES = 4
+_FEWEST_PRODUCTS = 4  # times fewer than of the plain convolution, by F(4, 3)
 _Loop = Mapping[str, Any]
 _COUNTED = ("depth", "instructions", "cycles", "fmas", "loads", "stored", "spills")
 
@@ -91,6 +92,22 @@ def least_s(
         cycles += _moving_cycles(workload, facts, m, moving)
     clock_hz = hardware.board(core.usual_board).clock_hz
     return cycles * facts.get("imbalance", 1.0) / CORES / clock_hz
+
+
+def least_fire_s(workload: FireWorkload, core: Core, facts: Mapping[str, float]) -> float:
+    """Seconds that a fire module takes at least, on all cores of the usual board of `core`.
+
+    Its multiply-adds at the core's peak, with as few products as Winograd's F(4, 3) needs for a
+    3x3. Its code has the loops of three convolutions, and no loop tells whose it is.
+
+    Args:
+        facts: of the loop nest, see `schedules.features.FACTS`.
+    """
+    *pointwise, three = workload.parts
+    macs = sum(part.macs for part in pointwise) * facts.get("waste", 1.0)
+    macs += three.macs / (_FEWEST_PRODUCTS if (three.kh, three.kw) == (3, 3) else 1)
+    cycles = 2 * macs / core.peak_flops_per_cycle
+    return cycles / CORES / hardware.board(core.usual_board).clock_hz
 
 
 def _split(static: Mapping[str, Any] | None) -> tuple[_Loop | None, list[_Loop]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import schedules
+from schedules import competition
 from schedules.hardware import Board
 from tuner import tasks
 from tuner.errors import UserError
@@ -32,12 +32,11 @@ class Choice:
 
 def shipped(network: Network, board: Board) -> Choice:
     """What any build takes: tuned records that come with the package, else hand-picked configs."""
-    core = board.core
     choices = {
-        task.workload.key: schedules.choose(task.workload, core)
+        task.workload.key: competition.choice(task.workload, board.core)
         for task in tasks.extract(network.module)
     }
-    configs = {key: (choice[0].name, choice[1]) for key, choice in choices.items() if choice}
+    configs = {key: choice for key, choice in choices.items() if choice}
     return Choice(configs, "the tuned records of this project")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from schedules.testing import Case
+from tuner.measure import checker
 from tuner.measure.boards import Endpoint
 from tuner.measure.builder import compile_candidate
 from tuner.measure.runner import Run, run_candidate
@@ -41,4 +42,6 @@ class BoardRunner:
             compile_candidate(
                 workload.key, schedule, config, case.core.name, case.epilogue, str(library)
             )
-            return run_candidate(self._board, library, workload, schedule, config, case.problem)
+            problem = case.problem
+            constants = checker.constants(workload, schedule, config, case.core, problem)
+            return run_candidate(self._board, library, workload, constants, problem)

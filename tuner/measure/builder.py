@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm.support.popen_pool import PopenPoolExecutor
 
-from schedules import Conv2dWorkload
+from schedules.competition import Workload
 from tuner.errors import UserError
 from tuner.measure.errors import TrialError
 
@@ -63,7 +63,7 @@ class Builder:
 
     def build(
         self,
-        workload: Conv2dWorkload,
+        workload: Workload,
         schedule: str,
         config: dict[str, int | str],
         epilogue: tuple[str, ...],
@@ -115,11 +115,11 @@ def compile_candidate(
     import tvm
 
     import schedules
-    from schedules import hardware
+    from schedules import competition, hardware
     from tuner.board import link
 
     core = hardware.core(core_name)
-    workload = Conv2dWorkload.from_key(workload_key)
-    module, _ = schedules.conv2d_module(workload, schedule, config, core, epilogue=epilogue)
+    workload = competition.from_key(workload_key)
+    module = competition.build(workload, schedule, config, core, epilogue)
     built = tvm.compile(module, target=schedules.target(core_name))
     built.export_library(library, fcompile=link.fcompile(core.isa))

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import schedules
+from schedules import competition, hardware
 from tuner.measure import checker, connection
 from tuner.measure.boards import Endpoint
 from tuner.measure.builder import Builder, Built
@@ -66,6 +66,7 @@ class Measurer:
         workers: int,
         guard: ClockGuard | None = None,
     ) -> None:
+        self._core = hardware.core(core_name)
         self._guard = guard
         self._slow_trials = 0
         self._builder = Builder(core_name, workers)
@@ -116,7 +117,7 @@ class Measurer:
             finally:
                 run_s = time.monotonic() - start
                 self._free_boards.put(board)
-            growth = schedules.get(candidate.schedule).error_growth(config)
+            growth = competition.error_growth(workload, candidate.schedule, config, self._core)
             check = checker.check(run.output, problem.expected, problem.allowed(growth))
         except TrialError as error:
             failure = {"kind": error.kind, "text": error.text}
@@ -129,10 +130,14 @@ class Measurer:
         self, board: Endpoint, trial: Trial, library: Path, problem: checker.Problem
     ) -> Run:
         """Run a candidate that was built; raises as `run_candidate` does."""
-        candidate = trial.candidate
-        config = dict(candidate.config)
-        workload = trial.task.workload
-        run = run_candidate(board, library, workload, candidate.schedule, config, problem)
+        constants = checker.constants(
+            trial.task.workload,
+            trial.candidate.schedule,
+            dict(trial.candidate.config),
+            self._core,
+            problem,
+        )
+        run = run_candidate(board, library, trial.task.workload, constants, problem)
         if self._guard is not None:  # else the board is on this host, and slow when that is busy
             self._note_network(run)
         return run

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tvm
 
-import schedules
-from schedules import Conv2dWorkload
+from schedules.competition import Workload
 from tuner.board import session as board_session
 from tuner.errors import UserError
 from tuner.measure.boards import ConnectionLost, Endpoint, session
@@ -63,22 +62,23 @@ def cycle_budget(flops: int) -> int:
 def run_candidate(
     endpoint: Endpoint,
     library: Path,
-    workload: Conv2dWorkload,
-    schedule: str,
-    config: Mapping[str, int | str],
+    workload: Workload,
+    constants: Sequence[np.ndarray],
     problem: Problem,
 ) -> Run:
     """Run the candidate in `library` once, in a session of its own.
+
+    Args:
+        constants: weights as it wants them, with the biases, see `competition.constants`.
 
     Raises:
         TrialError: it crashed, did not end in time, or is hopelessly slow.
         ConnectionLost: the connection broke.
         UserError: the board is gone.
     """
-    packed = schedules.get(schedule).pack(problem.weight, workload, config)
     # Not-a-number everywhere: an element that the kernel skips cannot pass for right.
     output = np.full(problem.expected.shape, np.nan, np.float32)
-    arrays = [problem.data, packed, *problem.constants, output]
+    arrays = [problem.data, *constants, output]
     sent_bytes = library.stat().st_size + sum(array.nbytes for array in arrays)
     limit_s = time_limit_s(workload.flops, sent_bytes + output.nbytes)
     try:

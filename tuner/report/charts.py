@@ -58,9 +58,7 @@ def _change(layer: LayerResult) -> str:
 
 def bytes_moved(layer: LayerResult) -> int:
     """Bytes of a layer's input, weights and output: what it has to move at least."""
-    w = layer.workload
-    weights = w.co * w.k
-    return 4 * (w.n * w.ci * w.h * w.w + weights + w.n * w.co * w.pixels)
+    return layer.workload.bytes
 
 
 def intensity(layer: LayerResult) -> float:

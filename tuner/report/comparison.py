@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from schedules import Conv2dWorkload
+from schedules import FireWorkload, competition
 from tuner.errors import UserError
-from tuner.report.results import Result
+from tuner.report.results import Result, sum_s
 from tuner.report.tables import make_table
 from tuner.report.units import format_time
 
@@ -21,7 +21,7 @@ _REAL_NOISE = 0.02
 
 @dataclass(frozen=True)
 class Pair:
-    """One convolution in both logs; times of one call, in seconds."""
+    """One convolution or fire module in both logs; times of one call, in seconds."""
 
     name: str
     workload: str
@@ -40,7 +40,8 @@ class Comparison:
     """What two logs have in common.
 
     Attributes:
-        pairs: the convolutions that both have a working config of.
+        pairs: the convolutions and fire modules that both have a working config of.
+        sums_s: of all their layers in A and in B, see `results.sum_s`.
         only_a, only_b: names of those that one has.
         differences: what besides the search differs, so that ratios may be due to it.
         network: "tvm_default", "hand_picked", "tuned" -> seconds in A and in B, where both
@@ -51,6 +52,7 @@ class Comparison:
     a: Result
     b: Result
     pairs: Sequence[Pair]
+    sums_s: tuple[float, float]
     only_a: Sequence[str]
     only_b: Sequence[str]
     differences: Sequence[str]
@@ -120,12 +122,17 @@ def compare(a: Result, b: Result) -> Comparison:
         a=a,
         b=b,
         pairs=pairs,
+        sums_s=(_sum_s(a, paired), _sum_s(b, paired)),
         only_a=[x.name for x in a.layers if x.after_s and x.layer.workload not in paired],
         only_b=[x.name for x in b.layers if x.after_s and x.layer.workload not in paired],
         differences=_differences(a, b),
         network={name: (a.builds[name]["cost_s"], b.builds[name]["cost_s"]) for name in both},
         noise=0.0 if a.board.get("emulated") and b.board.get("emulated") else _REAL_NOISE,
     )
+
+
+def _sum_s(result: Result, workloads: set[str]) -> float:
+    return sum_s(layer for layer in result.layers if layer.layer.workload in workloads)
 
 
 def _differences(a: Result, b: Result) -> list[str]:
@@ -175,7 +182,7 @@ def print_comparison(console: Console, comparison: Comparison, name_a: str, name
     for pair in comparison.pairs:
         table.add_row(
             pair.name,
-            Conv2dWorkload.from_key(pair.workload).describe(),
+            competition.from_key(pair.workload).describe(),
             format_time(pair.a_s),
             format_time(pair.b_s),
             f"{pair.ratio:.3f}x",
@@ -189,10 +196,12 @@ def print_comparison(console: Console, comparison: Comparison, name_a: str, name
 def _summary(comparison: Comparison) -> list[str]:
     pairs, mean = comparison.pairs, comparison.geometric_mean
     verdicts = [comparison.verdict(pair.ratio) for pair in pairs]
-    sums = [sum(getattr(p, field) * p.count for p in pairs) for field in ("a_s", "b_s")]
+    has_fire = any(isinstance(competition.from_key(p.workload), FireWorkload) for p in pairs)
+    kinds = "convolutions and fire modules" if has_fire else "convolutions"
+    sums = comparison.sums_s
     lines = [
         f"A is faster in {verdicts.count('A')}, B in {verdicts.count('B')} of {len(pairs)} "
-        f"convolutions; {verdicts.count('equal')} are equal",
+        f"{kinds}; {verdicts.count('equal')} are equal",
         f"geometric mean of A / B: {mean:.3f}x ({_in_words(comparison, mean)})",
         f"sum over all layers: A {format_time(sums[0])}, B {format_time(sums[1])}, "
         f"{sums[0] / sums[1]:.3f}x",

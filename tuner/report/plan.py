@@ -9,12 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
+from schedules import FireWorkload
 from schedules.hardware import Board
+from tuner import tasks
 from tuner.measure import BoardInfo
 from tuner.records import Record
 from tuner.report.tables import make_table
 from tuner.report.units import format_duration
-from tuner.tune import Options, TaskSearch
+from tuner.task_search import TaskSearch
+from tuner.tune import Options
 
 # Wall seconds of this host, where the log has no results to go by: medians of the trials that led
 # to the shipped records (two cores of a PC).
@@ -36,7 +39,7 @@ class Plan:
     Attributes:
         title: the network, for people.
         board, info: the board by its table, and as it is going to be used.
-        searches: the distinct convolutions.
+        searches: the distinct convolutions and fire modules.
         options: budget, seed, strategy.
         workers: trials under way at a time.
         log: where results go.
@@ -55,7 +58,17 @@ class Plan:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of all convolutions."""
-        return sum(search.task.macs for search in self.searches)
+        return tasks.total_macs(search.task for search in self.searches)
+
+    @property
+    def modules(self) -> list[TaskSearch]:
+        """The distinct fire modules, whose convolutions are searched besides."""
+        return [s for s in self.searches if isinstance(s.task.workload, FireWorkload)]
+
+    @property
+    def convolutions(self) -> list[TaskSearch]:
+        """The distinct convolutions."""
+        return [s for s in self.searches if not isinstance(s.task.workload, FireWorkload)]
 
     @property
     def results(self) -> int:
@@ -86,9 +99,12 @@ class Plan:
             build_s = sum(record.build_s for record in self.known) / count
             run_s = sum(record.run_s for record in self.known) / count
         else:
-            # Trials go where the work is.
-            macs = sum(s.task.workload.macs * s.task.macs for s in self.searches) / self.macs
-            build_s, run_s = _BUILD_S, _SESSION_S
+            # Trials go where the work is, for their price.
+            going = [(s.task, s.task.macs / s.task.price) for s in self.searches]
+            whole = sum(share for _, share in going)
+            macs = sum(task.workload.macs * share for task, share in going) / whole
+            build_s = _BUILD_S * sum(task.price * share for task, share in going) / whole
+            run_s = _SESSION_S
             run_s += macs * _EMULATED_S_PER_MAC if self.info.emulated else 0.0
         if self.info.emulated:
             return (build_s + run_s) / self.workers
@@ -111,15 +127,8 @@ class Plan:
             "emulated": self.info.emulated,
             "model": self.info.model,
             "threads": self.info.threads,
-            "layers": [
-                {
-                    "workload": search.task.workload.key,
-                    "names": list(search.task.layers),
-                    "macs": search.task.macs,
-                    "candidates": len(search.space),
-                }
-                for search in self.searches
-            ],
+            "layers": [_task_json(search) for search in self.convolutions],
+            "modules": [_task_json(search) for search in self.modules],
             "trials": options.trials,
             "time_s": options.time_s,
             "seed": options.seed,
@@ -131,8 +140,17 @@ class Plan:
         }
 
 
+def _task_json(search: TaskSearch) -> dict[str, Any]:
+    return {
+        "workload": search.task.workload.key,
+        "names": list(search.task.layers),
+        "macs": search.task.macs,
+        "candidates": len(search.space),
+    }
+
+
 def print_plan(console: Console, plan: Plan) -> None:
-    """Show `plan`: the convolutions as a table, the rest a line each."""
+    """Show `plan`: the convolutions and fire modules as a table, the rest a line each."""
     table = make_table(f"Plan: {plan.title} on {plan.info.name} {plan.info.label}")
     for column in ("first layer", "convolution"):
         table.add_column(column)
@@ -155,14 +173,25 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 def _lines(plan: Plan) -> list[str]:
     searches, options = plan.searches, plan.options
-    layers = sum(search.task.count for search in searches)
+    layers, modules = (
+        (sum(search.task.count for search in some), len(some))
+        for some in (plan.convolutions, plan.modules)
+    )
     schedules = {name for search in searches for name in search.space.schedules}
     epilogues = {" + ".join(search.task.epilogue) or "nothing" for search in searches}
     first = sum(len(search.first) for search in searches)
     limits = [] if options.trials is None else [f"{options.trials} trials"]
     limits += [] if options.time_s is None else [format_duration(options.time_s)]
     return [
-        f"{layers} convolutions, {len(searches)} distinct, {plan.macs / 1e6:.1f} MMAC",
+        f"{layers[0]} convolutions, {layers[1]} distinct, {plan.macs / 1e6:.1f} MMAC",
+        *(
+            [
+                f"among them {modules[0]} fire modules of three, {modules[1]} distinct, which are "
+                "searched as a whole, too"
+            ]
+            if modules[0]
+            else []
+        ),
         f"in the same kernel: {' or '.join(sorted(epilogues))}",
         f"schedules that compete: {', '.join(sorted(schedules))}",
         *([f"tried first: {first} imported configs"] if first else []),

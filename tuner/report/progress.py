@@ -11,9 +11,10 @@ from types import TracebackType
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from tuner.composition import Layers, total_s
 from tuner.records import Record
 from tuner.report.units import format_duration, format_time
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _logger = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ class Progress:
         )
         self._redirect = logging_redirect_tqdm()
         self._start_s = self._line_s = time.monotonic()
-        # Workload -> seconds of all its layers: with the hand-picked config, and the best.
-        self._hand_picked_s: dict[str, float] = {}
-        self._best_s: dict[str, float] = {}
+        # By workload: with the hand-picked config, and the best.
+        self._hand_picked: dict[str, Layers] = {}
+        self._best: dict[str, Layers] = {}
         self._done = self._failed = 0
 
     def __enter__(self) -> Progress:
@@ -66,11 +67,12 @@ class Progress:
         """Count a trial and show the sum of the best layers so far."""
         self._done += 1
         if record.cost_s is not None:
-            cost_s = record.cost_s * search.task.count
-            best_s = self._best_s.get(record.workload, cost_s)
+            task, key = search.task, record.workload
+            layers = Layers(task.workload, task.count, record.schedule["name"], record.cost_s)
             if search.is_hand_picked(record):
-                self._hand_picked_s[record.workload] = cost_s
-            self._best_s[record.workload] = min(cost_s, best_s)
+                self._hand_picked[key] = layers
+            if key not in self._best or layers.cost_s < self._best[key].cost_s:
+                self._best[key] = layers
         elif is_new and record.error is not None:
             self._failed += 1
             _logger.warning(
@@ -91,9 +93,10 @@ class Progress:
         print(f"{self._done}{total} trials, {elapsed}, {self._state()}", file=sys.stderr)
 
     def _state(self) -> str:
-        best_s, start_s = sum(self._best_s.values()), sum(self._hand_picked_s.values())
+        best_s = total_s(list(self._best.values()))
+        start_s = total_s(list(self._hand_picked.values()))
         # What has no start cannot be compared with it.
-        compared_s = sum(self._best_s[workload] for workload in self._hand_picked_s)
+        compared_s = total_s([self._best[workload] for workload in self._hand_picked])
         gain = f", {start_s / compared_s:.2f}x as fast as hand-picked" if compared_s else ""
         failed = f", {self._failed} failed" if self._failed else ""
         left = ""

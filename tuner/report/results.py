@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schedules import Conv2dWorkload, hardware
+from schedules import competition, hardware
+from schedules.competition import Workload
 from tuner import records
+from tuner.composition import Layers, total_s
 from tuner.errors import UserError
 from tuner.records import Record
 from tuner.runs import Layer, Run
@@ -16,7 +18,7 @@ from tuner.runs import Layer, Run
 
 @dataclass(frozen=True)
 class LayerResult:
-    """What is known of one distinct convolution.
+    """What is known of one distinct convolution or fire module.
 
     Attributes:
         layer: what it is.
@@ -31,8 +33,8 @@ class LayerResult:
     best: Record | None
 
     @property
-    def workload(self) -> Conv2dWorkload:
-        return Conv2dWorkload.from_key(self.layer.workload)
+    def workload(self) -> Workload:
+        return competition.from_key(self.layer.workload)
 
     @property
     def name(self) -> str:
@@ -55,6 +57,21 @@ class LayerResult:
         return self.best.cost_s if self.best else None
 
 
+def sum_s(results: Iterable[LayerResult], hand_picked: bool = False) -> float:
+    """Return the seconds of all layers that work, with the best configs or the hand-picked ones.
+
+    A fire module counts once, see `composition`.
+    """
+    trials = [(each, each.hand_picked if hand_picked else each.best) for each in results]
+    return total_s(
+        [
+            Layers(each.workload, each.count, trial.schedule["name"], trial.cost_s)
+            for each, trial in trials
+            if trial is not None and trial.cost_s
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class Result:
     """All that a log says of one network on one board.
@@ -62,7 +79,7 @@ class Result:
     Attributes:
         network, title: its name, and that for people.
         board: as in a record.
-        layers: its convolutions, in order.
+        layers: its convolutions and fire modules, in order.
         run: the last run that measured the whole network, else the last one begun, else None.
     """
 
@@ -159,7 +176,7 @@ def _result(place: tuple[str, str], trials: Iterable[Record], runs: Iterable[Run
         title=own_runs[-1].title if own_runs else network or "unnamed network",
         core=last.core,
         board=last.board,
-        layers=[_layer_result(layer, here) for layer in layers if _is_conv2d(layer.workload)],
+        layers=[_layer_result(layer, here) for layer in layers if _is_known(layer.workload)],
         run=told[-1] if told else None,
         versions=list({str(trial.versions): trial.versions for trial in own}.values()),
     )
@@ -171,10 +188,10 @@ def _layers_of(trials: Iterable[Record]) -> list[Layer]:
     return [Layer(workload, (), epilogue, None) for workload, epilogue in places]
 
 
-def _is_conv2d(workload: str) -> bool:
+def _is_known(workload: str) -> bool:
     """Whether a workload is one of those the report knows the operations of."""
     try:
-        Conv2dWorkload.from_key(workload)
+        competition.from_key(workload)
     except ValueError:
         return False
     return True

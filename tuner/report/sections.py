@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.report import charts
 from tuner.report.html import bar, section, table
-from tuner.report.results import LayerResult, Result
+from tuner.report.results import LayerResult, Result, sum_s
 from tuner.report.shares import BETWEEN, CONVOLUTION, OTHER, POOLING, kind, time_by_kind
 from tuner.report.tables import ROW_TITLES
 from tuner.report.units import format_cycles, format_time
@@ -71,8 +71,7 @@ def _tiles(result: Result) -> list[tuple[str, str]]:
         ]
     else:
         compared = [layer for layer in result.layers if layer.before_s and layer.after_s]
-        before_s = sum((layer.before_s or 0.0) * layer.count for layer in compared)
-        after_s = sum((layer.after_s or 0.0) * layer.count for layer in compared)
+        before_s, after_s = sum_s(compared, hand_picked=True), sum_s(compared)
         if after_s:
             tiles += [
                 (format_time(after_s), f"all convolutions, tuned ({result.kind})"),
@@ -160,7 +159,7 @@ def _difference(sum_s: float, whole_s: float) -> str:
 
 
 def layers(result: Result) -> str:
-    """Every distinct convolution, before and after."""
+    """Every distinct convolution and fire module, before and after."""
     if not any(layer.after_s for layer in result.layers):
         return ""
     rows = [_layer_row(n, layer, result) for n, layer in enumerate(result.layers, start=1)]
@@ -169,7 +168,8 @@ def layers(result: Result) -> str:
     return section(
         "Layers, before and after",
         f"{_KEY}{charts.layers(result)}",
-        f"All calls of each distinct convolution, weights out of cache. {_origin(result)}",
+        f"All calls of each distinct convolution, weights out of cache. {_origin(result)} Where "
+        "there are fire modules, each is shown as a whole beside its three convolutions.",
         f"{table(columns, rows, text=(1, 10), wide=(10,))}"
         f'<p class="muted">One call each. {_origin(result)} GFLOP/s count the operations '
         "of the plain convolution, of which Winograd needs fewer: it can exceed 100%. Of roof: of "

@@ -8,12 +8,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from schedules import FireWorkload
 from schedules.hardware import Core
+from tuner import composition
 from tuner.measure import BoardInfo
 from tuner.network_run import NetworkRun
 from tuner.report.shares import time_by_kind
 from tuner.report.units import format_cycles, format_time
-from tuner.tune import TaskSearch
+from tuner.task_search import TaskSearch
 
 _PLAIN_WIDTH = 100
 # Result -> its row in the network's table.
@@ -46,14 +48,20 @@ def print_layers(
         table.add_row(*_layer_cells(search, core, board))
     console.print(table)
     # Otherwise layers would count on one side of the arrow only.
-    compared = [s for s in searches if s.default_cost_s and s.cost_s]
-    before_s = sum(s.default_cost_s for s in compared)
-    after_s = sum(s.cost_s for s in compared)
+    compared = [s for s in searches if s.default_layers.cost_s and s.best_layers.cost_s]
+    before_s = composition.total_s([s.default_layers for s in compared])
+    after_s = composition.total_s([s.best_layers for s in compared])
     console.print(
         f"Sum over all layers{_missing(compared, searches)}: {format_time(before_s)} -> "
         f"{format_time(after_s)} {board.label}",
         highlight=False,
     )
+    if any(isinstance(s.task.workload, FireWorkload) for s in searches):
+        console.print(
+            "In the sum a fire module counts as measured whole, not once more as its three "
+            "convolutions; in pieces (conv2d_in_pieces) these have their hand-picked configs.",
+            highlight=False,
+        )
     console.print(
         "Of peak: multiply-adds of the plain convolution against what all threads could do; "
         "Winograd needs fewer, so it can exceed 100%.",
@@ -63,7 +71,10 @@ def print_layers(
 
 def _missing(summed: Sequence[TaskSearch], searches: Sequence[TaskSearch]) -> str:
     """Say how many convolutions are in a sum, unless it is all of them."""
-    part, whole = (sum(s.task.count for s in some) for some in (summed, searches))
+    part, whole = (
+        sum(s.task.count for s in some if not isinstance(s.task.workload, FireWorkload))
+        for some in (summed, searches)
+    )
     return "" if part == whole else f" ({part} of {whole} convolutions measured)"
 
 
@@ -120,8 +131,8 @@ def print_network(
 
 def _difference(tuned: NetworkRun, searches: Sequence[TaskSearch], board: BoardInfo) -> list[str]:
     """Explain why the network takes another time than its convolutions do one by one."""
-    timed = [s for s in searches if s.cost_s]
-    layers_s = sum(s.cost_s for s in timed)
+    timed = [s for s in searches if s.best_layers.cost_s]
+    layers_s = composition.total_s([s.best_layers for s in timed])
     lines = [
         f"The tuned convolutions alone{_missing(timed, searches)} sum to {format_time(layers_s)} "
         f"{board.label}: each was timed by itself with its weights out of cache."

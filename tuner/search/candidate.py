@@ -1,4 +1,4 @@
-"""What the search chooses from: every config of every schedule that serves a workload."""
+"""What the search chooses from: every config of everything that competes for a workload."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 import schedules
-from schedules import Conv2dWorkload
+from schedules import FireWorkload, competition
+from schedules.competition import Workload
 from schedules.hardware import Core
 from schedules.knobs import KnobSpace
 from tuner.costmodel import estimate
@@ -19,12 +20,12 @@ from tuner.costmodel import estimate
 # Places for the knobs of each schedule in the cost model's features.
 _MAX_KNOBS = 8
 # Facts of the loop nest on which the code of the inner loops hangs.
-_TILE_FACTS = ("log2_mr", "log2_nr", "in_place", "winograd_m", "rows_a_tile")
+_TILE_FACTS = ("log2_mr", "log2_nr", "in_place", "winograd_m", "rows_a_tile", "log2_mr_expand")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A schedule with one choice of all its knobs."""
+    """A schedule (or a way to compute a fire module) with one choice of all its knobs."""
 
     schedule: str
     version: int
@@ -46,14 +47,14 @@ class Candidate:
 
 
 class Space:
-    """The union of the knob spaces of all schedules that serve `workload` on `core`."""
+    """The union of the knob spaces of all that competes for `workload` on `core`."""
 
-    def __init__(self, workload: Conv2dWorkload, core: Core) -> None:
+    def __init__(self, workload: Workload, core: Core) -> None:
         self.workload = workload
         self._core = core
         self._spaces = [
             (schedule, schedule.space(workload, core))
-            for schedule in schedules.find(workload, core)
+            for schedule in competition.find(workload, core)
         ]
         self._nests: dict[Candidate, Mapping[str, float]] = {}
         self._plain: dict[Candidate, tuple[list[float], list[float]]] = {}
@@ -115,7 +116,10 @@ class Space:
 
     def least_s(self, candidate: Candidate, static: Mapping[str, Any] | None) -> float:
         """Return the seconds that `candidate` takes at least, see `estimate.least_s`."""
-        return estimate.least_s(self.workload, self._core, self._nest(candidate), static)
+        facts = self._nest(candidate)
+        if isinstance(self.workload, FireWorkload):
+            return estimate.least_fire_s(self.workload, self._core, facts)
+        return estimate.least_s(self.workload, self._core, facts, static)
 
     def tile(self, candidate: Candidate) -> tuple[float, ...]:
         """Return what shapes the inner loops of `candidate`: equal tiles have like code."""
@@ -126,7 +130,7 @@ class Space:
     def _nest(self, candidate: Candidate) -> Mapping[str, float]:
         """What the schedule knows of the loop nest."""
         if candidate not in self._nests:
-            schedule = schedules.get(candidate.schedule)
+            schedule = competition.get(candidate.schedule)
             self._nests[candidate] = schedule.features(self.workload, self._core, candidate.config)
         return self._nests[candidate]
 
@@ -135,10 +139,11 @@ class Space:
         if candidate not in self._plain:
             name, config = candidate.schedule, candidate.config
             facts = schedules.features(self.workload, self._core, name, config)
-            knobs = [math.nan] * (_MAX_KNOBS * len(schedules.list()))
+            names = competition.names()
+            knobs = [math.nan] * (_MAX_KNOBS * len(names))
             values = self._space_of(name).features(config)
             assert len(values) <= _MAX_KNOBS, f"{name} has more than {_MAX_KNOBS} knobs"
-            start = _MAX_KNOBS * schedules.list().index(name)
+            start = _MAX_KNOBS * names.index(name)
             knobs[start : start + len(values)] = values
             self._plain[candidate] = facts, knobs
         return self._plain[candidate]

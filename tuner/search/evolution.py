@@ -65,6 +65,8 @@ class EvolutionSearch(Strategy):
             for knob in config:
                 config[knob] = self.rng.choice((mother, father)).config[knob]
         knobs = space.knobs(mother.schedule)
+        if not knobs:  # nothing to change
+            return mother
         # One knob is changed, and of the others on average one more.
         certain = self.rng.choice(list(knobs))
         for knob, values in knobs.items():
