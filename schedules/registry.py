@@ -38,6 +38,10 @@ class Schedule(ABC):
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         """The hand-picked config: a member of `space`, good without any search."""
 
+    def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
+        """What a search begins with: the hand-picked config, then such as are unlike it."""
+        return [self.default(workload, core)]
+
     @abstractmethod
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         """How well the schedule suits the workload, 0 to 1: orders schedules nobody measured."""

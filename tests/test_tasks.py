@@ -49,7 +49,16 @@ def test_every_convolution_has_a_hand_picked_candidate_on_every_core(name, core)
     for task in tasks.extract(networks.get(name).module):
         space = Space(task.workload, hardware.core(core))
         assert space.defaults(), task.workload.describe()
-        assert all(candidate in space for candidate in space.defaults())
+        assert all(candidate in space for candidate in space.starts())
+        assert space.starts()[: len(space.defaults())] == space.defaults()
+
+
+def test_a_search_begins_with_each_kind_of_winograd():
+    space = Space(
+        Conv2dWorkload(1, 64, 13, 13, 256, 3, 3, padding=(1, 1, 1, 1)), hardware.core("cortex-a72")
+    )
+    starts = [c.config["m"] for c in space.starts() if c.schedule == "conv2d_winograd"]
+    assert sorted(starts) == [2, 4]
 
 
 def test_squeezenet_tasks_are_named_and_described():

@@ -102,7 +102,7 @@ def give(starts: Sequence[Start], searches: Sequence[TaskSearch]) -> int:
         How many will be tried.
     """
     for search in searches:
-        known = {candidate.key for candidate in search.space.defaults()}
+        known = {candidate.key for candidate in search.space.starts()}
         for start in starts:
             if start.workload != search.task.workload.key or start.candidate.key in known:
                 continue

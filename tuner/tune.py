@@ -143,10 +143,10 @@ def _prospects(searches: Sequence[TaskSearch]) -> list[budget.Prospect]:
 
 
 def _hand_picked(searches: Sequence[TaskSearch]) -> tuple[_Proposal, _Proposal]:
-    """Return the best guess of every task, and the defaults of the other schedules."""
-    defaults = [(s, s.space.defaults()) for s in searches]
-    best_guesses = [(s, candidates[0]) for s, candidates in defaults if candidates]
-    others = [(s, candidate) for s, candidates in defaults for candidate in candidates[1:]]
+    """Return the best guess of every task, and what else its search begins with."""
+    starts = [(s, s.space.starts()) for s in searches]
+    best_guesses = [(s, candidates[0]) for s, candidates in starts if candidates]
+    others = [(s, candidate) for s, candidates in starts for candidate in candidates[1:]]
     return best_guesses, others
 
 

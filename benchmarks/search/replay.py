@@ -66,7 +66,7 @@ class Replay:
     def order(self, way: Way, seed: int) -> Iterator[Candidate]:
         """Yield the candidates in the order in which they are measured."""
         strategy = way.create(seed)
-        batch = self.space.defaults() if way.hand_picked else strategy.propose(self.space, _BATCH)
+        batch = self.space.starts() if way.hand_picked else strategy.propose(self.space, _BATCH)
         while batch:
             yield from batch
             strategy.learn([self._result(candidate) for candidate in batch])

@@ -29,6 +29,10 @@ class FireWay(ABC):
     def default(self, workload: FireWorkload, core: Core) -> Config:
         """The hand-picked config: a member of `space`."""
 
+    def starts(self, workload: FireWorkload, core: Core) -> list[Config]:
+        """What a search begins with."""
+        return [self.default(workload, core)]
+
     @abstractmethod
     def features(self, workload: FireWorkload, core: Core, config: Config) -> dict[str, float]:
         """Facts of the loop nest that predict its speed, named as in `schedules.features.FACTS`."""

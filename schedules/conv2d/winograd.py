@@ -68,6 +68,10 @@ class Conv2dWinograd(Schedule):
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        return self.starts(workload, core)[0]
+
+    def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
+        """The hand-picked config of each m: what they ask of memory differs most."""
         l2_bytes = hardware.board(core.usual_board).l2_bytes
 
         def streams(config: Config) -> bool:
@@ -114,7 +118,10 @@ class Conv2dWinograd(Schedule):
             shares_channels, block = config["share"] == "channels", int(config["block"])
             return (cost(config), not shares_channels, misfit(config), -block, str(config))
 
-        return min(self.space(workload, core), key=rank)
+        ranked = sorted(self.space(workload, core), key=rank)
+        return [
+            next(c for c in ranked if c["m"] == m) for m in dict.fromkeys(c["m"] for c in ranked)
+        ]
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.95 if min(workload.oh, workload.ow) >= 4 and workload.ci >= 16 else 0.4

@@ -90,6 +90,16 @@ class Space:
             for s, _ in self._spaces
         ]
 
+    def starts(self) -> list[Candidate]:
+        """Return what a search begins with: `defaults`, then what else each schedule names."""
+        starts = self.defaults()
+        for s, _ in self._spaces:
+            for config in s.starts(self.workload, self._core):
+                candidate = Candidate(s.name, s.version, config)
+                if candidate not in starts:
+                    starts.append(candidate)
+        return starts
+
     def sample(self, rng: random.Random, n: int) -> list[Candidate]:
         """Return `n` distinct candidates, or all: equally many of each schedule that has enough."""
         shares = _even_shares(n, [len(space) for _, space in self._spaces])
