@@ -183,7 +183,7 @@ def test_no_trials_for_configs_that_the_build_has_no_use_for(tmp_path):
     }
     for each in searches:
         if each.task.workload in unused:
-            assert each.trials == len(each.space.defaults())
+            assert each.trials == len(each.space.starts())
     assert sum(each.trials for each in searches) == 150
 
 
@@ -196,9 +196,9 @@ def test_it_ends_when_further_trials_promise_nothing(tmp_path):
 
 
 def test_more_trials_go_on_where_fewer_ended(tmp_path):
-    # Sixteen trials a round, after one default for each layer and schedule.
+    # Sixteen trials a round, after those that each search begins with.
     spaces = _run(tmp_path / "x.jsonl", trials=26)[0]
-    first = sum(len(search.space.defaults()) for search in spaces)
+    first = sum(len(search.space.starts()) for search in spaces)
     few = first + 2 * 16
     path = tmp_path / "log.jsonl"
     _run(path, trials=few)
