@@ -56,7 +56,7 @@ def test_a_bundle_runs_on_a_board_and_gives_the_right_output(board, tmp_path):
 @pytest.mark.board
 def test_a_bundle_says_what_is_in_it(capsys, tmp_path):
     log = str(tmp_path / "log.jsonl")
-    cli.main(["tiny", "--target", "rk3288", "--trials", "6", "--log", log, "--json"])
+    cli.main(["tiny", "--target", "rk3288", "--trials", "24", "--log", log, "--json"])
     tuned = json.loads(capsys.readouterr().out)["tuned"]
     shown = _export(tmp_path / "bundle", "--log", log, "--no-runner")
     assert not (tmp_path / "bundle" / "run").exists() and "./bundle/run" not in shown
@@ -66,7 +66,7 @@ def test_a_bundle_says_what_is_in_it(capsys, tmp_path):
     assert hashlib.sha256(library).hexdigest() == manifest["sha256"]
     assert manifest["input"]["shape"] == [1, 3, 19, 19]
     assert manifest["output"]["shape"] == [1, 10]
-    assert len(manifest["configs"]["layers"]) == 5
+    assert len(manifest["configs"]["layers"]) == 6  # five convolutions, and a fire module
     assert manifest["configs"]["measured_s"] * 1e3 == pytest.approx(tuned["ms"])
     readme = (tmp_path / "bundle" / "README.md").read_text()
     assert "(emulated, timing model v" in readme and "Rockchip RK3288" in readme
