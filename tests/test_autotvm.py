@@ -208,7 +208,7 @@ def test_a_log_of_which_nothing_maps(tmp_path, capsys):
 def test_they_are_measured_behind_the_hand_picked_and_before_the_search(tmp_path):
     found = tasks.extract(networks.get("mobilenet").module)
     searches = [TaskSearch(task, CORE) for task in found]
-    defaults = sum(len(search.space.defaults()) for search in searches)
+    defaults = sum(len(search.space.starts()) for search in searches)
     lines = [_line((4, 1, 4)), _line((8, 1, 4)), _line((4, 2, 4))]
     imported = autotvm.read(_log(tmp_path, *lines), CORE, 3).starts
     count = starts.give(imported, searches)

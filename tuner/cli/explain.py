@@ -32,10 +32,7 @@ from tuner.tasks import Task
 @click.command("explain")
 @click.argument("network", metavar="NETWORK|FILE.so")
 @target_option
-@click.option(
-    "--layer",
-    help="A convolution or fire module, e.g. fire2_squeeze.",
-)
+@click.option("--layer", help="A convolution or fire module, e.g. fire2_squeeze.")
 @click.option("--schedule", help="Schedule to build it with.  [default: what a build takes]")
 @click.option("--config", help="Its knobs as JSON; those left out keep their hand-picked value.")
 @click.option(
