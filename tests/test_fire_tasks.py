@@ -24,6 +24,7 @@ from tuner.board.launch import EmulatedBoard
 from tuner.composition import Layers, counts, total_s, weights
 from tuner.measure import Measurer, Trial, checker
 from tuner.measure.errors import TrialError
+from tuner.networks.graph import Graph
 from tuner.search import Space
 from tuner.tasks import Task
 
@@ -44,12 +45,31 @@ def _fires(module: tvm.IRModule) -> list[Task]:
 def test_squeezenet_has_eight_modules_of_24_convolutions():
     found = tasks.extract(networks.get("squeezenet").module)
     modules = [task for task in found if isinstance(task.workload, FireWorkload)]
-    assert [task.name for task in modules] == [f"fire{n}_concat" for n in range(2, 10)]
+    assert [task.name for task in modules] == [f"fire{n}" for n in range(2, 10)]
     assert {task.epilogue for task in modules} == {("bias", "relu")}
     assert modules[0].workload.describe() == "fire 64->16->64+64 @55x55"
     others = [task for task in found if task not in modules and "fire" in task.layers[0]]
     assert sum(task.macs for task in modules) == sum(task.macs for task in others)
     assert tasks.total_macs(found) < sum(task.macs for task in found)
+
+
+@pytest.mark.parametrize(
+    ("names", "module"),
+    [
+        (("features_3_squeeze", "features_3_expand1x1", "features_3_expand3x3"), "features_3"),
+        (("conv10", "conv11", "conv12"), "conv10_fire"),
+    ],
+)
+def test_a_module_is_called_what_its_convolutions_have_in_common(names, module):
+    squeeze, one, three = MODULE.parts
+    graph = Graph("data", (1, squeeze.ci, squeeze.h, squeeze.w), seed=0)
+    squeezed = graph.conv("data", names[0], squeeze.co, kernel=1)
+    expanded = [
+        graph.conv(squeezed, names[1], one.co, kernel=1),
+        graph.conv(squeezed, names[2], three.co, kernel=3, padding=1),
+    ]
+    graph.softmax(graph.global_average_pool(graph.concat(tuple(expanded), "both"), "mean"), "prob")
+    assert [task.name for task in _fires(graph.to_relax())] == [module]
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "resnet18"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import tvm
 from tvm import relax
@@ -22,8 +24,8 @@ class Task:
 
     Attributes:
         workload: its shape facts.
-        layers: names of the layers that compute it, in order; of a fire module, of its
-            concatenation.
+        layers: names of the layers that compute it, in order; of a fire module, what the names of
+            its convolutions begin with.
         epilogue: what follows most of them in the same kernel, e.g. ("bias", "relu"): what is
             measured with them. Of a fire module, behind each of its convolutions.
     """
@@ -72,15 +74,20 @@ def extract(module: tvm.IRModule) -> list[Task]:
         workload: Workload | None = None
         if _operator(binding) == "relax.nn.conv2d":
             workload = workload_of(binding.value)
+            name = binding.var.name
             if workload is not None:
                 last, epilogue = _epilogue(binding, users)
-                behind[last] = _Convolution(workload, binding.value, last, epilogue)
+                behind[last] = _Convolution(name, workload, binding.value, last, epilogue)
         elif _operator(binding) == "relax.concat":
             # What main returns has a reader that is no binding.
             inner = {last: conv for last, conv in behind.items() if last not in results}
-            workload, epilogue = _fire(binding.value, inner, users)
+            if parts := _fire(binding.value, inner, users):
+                name = _common_name([part.name for part in parts])
+                workload = FireWorkload(*(part.workload for part in parts))
+                first = parts[0].epilogue
+                epilogue = tuple(s for s in first if all(s in part.epilogue for part in parts))
         if workload is not None:
-            layers[workload].append(binding.var.name)
+            layers[workload].append(name)
             epilogues[workload][epilogue] += 1
     return [
         # The first of those that are equally frequent.
@@ -114,6 +121,7 @@ def _users(bindings: list[relax.Binding]) -> dict[relax.Var, list[relax.Binding]
 class _Convolution:
     """A convolution with its epilogue, whose result is `last`."""
 
+    name: str
     workload: Conv2dWorkload
     call: relax.Call
     last: relax.Var
@@ -124,8 +132,8 @@ def _fire(
     concat: relax.Call,
     behind: Mapping[relax.Var, _Convolution],
     users: Mapping[relax.Var, list[relax.Binding]],
-) -> tuple[FireWorkload | None, tuple[str, ...]]:
-    """Return the fire module that ends in `concat`, if one does, and what its epilogues share.
+) -> tuple[_Convolution, ...]:
+    """Return squeeze, 1x1 and 3x3 of the fire module that ends in `concat`, if one does.
 
     That is what `schedules.lowering` makes one function of: two convolutions that are concatenated
     and nothing else, one of them a 1x1, read what a 1x1 squeezed and nothing else reads; weights
@@ -134,27 +142,35 @@ def _fire(
     Args:
         behind: convolutions by their result, or that of their epilogue.
     """
-    nothing = None, ()
     fields = concat.args[0]
     if concat.attrs.axis != 1 or not isinstance(fields, relax.Tuple) or len(fields) != 2:
-        return nothing
+        return ()
     if any(field not in behind or len(users[field]) != 1 for field in fields):
-        return nothing
+        return ()
     one, three = sorted(
         (behind[field] for field in fields), key=lambda each: not each.workload.is_pointwise
     )
     source = one.call.args[0]
     if source not in behind or not source.same_as(three.call.args[0]) or len(users[source]) != 2:
-        return nothing
+        return ()
     parts = (behind[source], one, three)
     if not all(isinstance(part.call.args[1], tvm.ir.GenericConst) for part in parts):
-        return nothing
+        return ()
     if not (parts[0].workload.is_pointwise and one.workload.is_pointwise):
-        return nothing
+        return ()
     if three.workload.is_pointwise or any(part.workload.groups != 1 for part in parts):
-        return nothing
-    shared = [step for step in one.epilogue if all(step in part.epilogue for part in parts)]
-    return FireWorkload(*(part.workload for part in parts)), tuple(shared)
+        return ()
+    return parts
+
+
+def _common_name(names: Sequence[str]) -> str:
+    """Return the words that all `names` begin with: "fire2" of "fire2_squeeze", "fire2_expand1x1".
+
+    Importers keep the names of convolutions; those of concatenations many files do not have.
+    """
+    words = zip(*(re.split(r"[\W_]+", name) for name in names), strict=False)
+    shared = [word for word, *_ in takewhile(lambda each: len(set(each)) == 1, words)]
+    return "_".join(shared) or f"{names[0]}_fire"
 
 
 def _epilogue(
