@@ -83,6 +83,13 @@ def test_the_same_seed_gives_the_same_cycles_and_a_log_spares_the_work(capsys, t
     assert _tune(capsys, tmp_path / "first.jsonl")[0] == first
     assert (tmp_path / "first.jsonl").stat().st_size == size
 
+    options = ("cortex-a17", 14, "--no-default")
+    without, shown = _tune(capsys, tmp_path / "first.jsonl", *options)
+    assert {**without, "tvm_default": first["tvm_default"]} == first
+    assert "tvm_default" not in without and "TVM's default" not in shown
+    cli.main(["report", str(tmp_path / "first.jsonl")])
+    assert "TVM's default" not in (tmp_path / "first.html").read_text(encoding="utf-8")
+
 
 def test_fewer_threads_take_more_cycles(capsys, tmp_path):
     log = tmp_path / "log.jsonl"

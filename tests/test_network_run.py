@@ -61,7 +61,7 @@ def test_two_builds_with_the_same_configs_take_the_same_cycles():
     board = hardware.board("rk3288")
     with launch.EmulatedBoard(board) as emulated:
         info = describe(emulated, board)
-        runs = network_run.measure_three_ways(network, board, info, [emulated] * 2, [{}])
+        runs = network_run.measure_builds(network, board, info, [emulated] * 2, [{}])
     # Nothing was tuned: both are builds with the hand-picked configs.
     assert runs["tuned"].cycles == runs["hand_picked"].cycles
     assert runs["tuned"].tuned == ()

@@ -65,34 +65,38 @@ class NetworkRun:
         return {**known, "tuned": list(self.tuned)}
 
 
-def measure_three_ways(
+def measure_builds(
     network: Network,
     board: Board,
     info: BoardInfo,
     endpoints: Sequence[Endpoint],
     tuned: Sequence[Configs],
+    with_default: bool = True,
 ) -> dict[str, NetworkRun]:
     """Measure TVM's default build, one with hand-picked configs and the fastest of `tuned`.
 
     Where none of `tuned` is faster, the tuned build is the hand-picked one.
 
+    Args:
+        with_default: whether to measure TVM's default build.
+
     Returns:
         The runs by the names "tvm_default", "hand_picked" and "tuned".
 
     Raises:
-        UserError: an output is not that of the float64 network, or the three differ, or a build
-            does not run to its end.
+        UserError: an output is not that of the float64 network, or the builds differ, or one does
+            not run to its end.
     """
     limit_s = time_limit_s(tasks.total_macs(tasks.extract(network.module)))
     data = network.random_input()
     expected = network.reference(data)
     with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
         variants = [f"tuned{number}" for number in range(len(tuned))]
-        libraries = {
-            name: Path(folder) / f"{name}.so" for name in ("tvm_default", "hand_picked", *variants)
-        }
+        names = [*(["tvm_default"] if with_default else []), "hand_picked", *variants]
+        libraries = {name: Path(folder) / f"{name}.so" for name in names}
         # One after the other: which schedules TVM uses is one setting of the process.
-        _build_default(network, board, libraries["tvm_default"])
+        if with_default:
+            _build_default(network, board, libraries["tvm_default"])
         chosen: dict[str, Configs] = {"hand_picked": {}, **dict(zip(variants, tuned, strict=True))}
         calls = {
             name: build_scheduled(network, board, configs, libraries[name])
@@ -112,8 +116,9 @@ def measure_three_ways(
     }
     for name, run in runs.items():
         require_equal(name, "the float64 network", run.max_error)
-        difference = relative_error(run.output, runs["tvm_default"].output)
-        require_equal(name, "TVM's default build", difference)
+        if with_default:
+            difference = relative_error(run.output, runs["tvm_default"].output)
+            require_equal(name, "TVM's default build", difference)
     candidates = [runs["hand_picked"], *(runs.pop(name) for name in variants)]
     return {**runs, "tuned": min(candidates, key=lambda run: run.cost_s)}
 

@@ -41,12 +41,15 @@ _CLEAR_GAIN = 0.1
     help="Make the emulated board fail, such as clock=0.5@batch3, lost@batch2, wrong@trial5, "
     "slow@batch1, reboot@batch4 or faults=10%; may be repeated.",
 )
+@click.option("--no-default", is_flag=True, help="Leave out TVM's own build, which takes minutes.")
 @click.option("--quiet", is_flag=True, help="Show the final table of the network only.")
-def tune_verb(faults: tuple[str, ...], as_json: bool, quiet: bool, **options) -> None:
+def tune_verb(
+    faults: tuple[str, ...], as_json: bool, no_default: bool, quiet: bool, **options
+) -> None:
     """Find the fastest schedules for NETWORK's convolutions and measure the whole network."""
     settings = Settings(**options)
     try:
-        _tune(settings, faults, as_json, quiet)
+        _tune(settings, faults, as_json, not no_default, quiet)
     except KeyboardInterrupt:
         command = shlex.join(["python", "-m", "tuner", *sys.argv[1:]])
         click.echo(
@@ -55,7 +58,9 @@ def tune_verb(faults: tuple[str, ...], as_json: bool, quiet: bool, **options) ->
         raise
 
 
-def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool) -> None:
+def _tune(
+    settings: Settings, faults: Sequence[str], as_json: bool, with_default: bool, quiet: bool
+) -> None:
     plan = inject.parse(faults, settings.seed)
     if faults and (settings.host or settings.tracker):
         raise UserError(
@@ -79,14 +84,14 @@ def _tune(settings: Settings, faults: Sequence[str], as_json: bool, quiet: bool)
         with progress, measurer:
             end = tune(searches, options, info, log, measurer, progress)
         if not quiet:
-            console.print(
-                f"Searched enough: {end.value}.\n"
-                "Measuring the whole network three ways (TVM's default takes longest) ..."
-            )
+            ways = "three ways (TVM's default takes longest)" if with_default else "two ways"
+            console.print(f"Searched enough: {end.value}.\nMeasuring the whole network {ways} ...")
         # Timed by itself a config may gain what it costs its neighbours: the network decides.
         best, clear = best_configs(searches), best_configs(searches, _CLEAR_GAIN)
         variants = [best] if clear == best else [best, clear]
-        runs = network_run.measure_three_ways(job.network, board, info, endpoints, variants)
+        runs = network_run.measure_builds(
+            job.network, board, info, endpoints, variants, with_default
+        )
         log.append_run(job.run(info, runs))
     if not quiet:
         print_layers(console, searches, board.core, info)

@@ -17,6 +17,11 @@ _KEY = (
     '<p class="legend muted"><span><i class="before"></i>hand-picked config</span>'
     '<span><i class="after"></i>tuned</span></p>'
 )
+# Builds beside the tuned one, what they are called and how exactly they are compared with it.
+_OTHER_BUILDS = (
+    ("tvm_default", "TVM's default build", 1),
+    ("hand_picked", "the hand-picked configs", 2),
+)
 _STYLES = {CONVOLUTION: "conv", POOLING: "pool", OTHER: "other", BETWEEN: "rest"}
 
 
@@ -60,13 +65,10 @@ def _tiles(result: Result) -> list[tuple[str, str]]:
         tuned_s = builds["tuned"]["cost_s"]
         tiles += [
             (format_time(tuned_s), f"one inference, tuned ({result.kind})"),
-            (
-                f"{builds['tvm_default']['cost_s'] / tuned_s:.1f}x",
-                "as fast as TVM's default build",
-            ),
-            (
-                f"{builds['hand_picked']['cost_s'] / tuned_s:.2f}x",
-                "as fast as the hand-picked configs",
+            *(
+                (f"{builds[name]['cost_s'] / tuned_s:.{digits}f}x", f"as fast as {what}")
+                for name, what, digits in _OTHER_BUILDS
+                if name in builds
             ),
         ]
     else:
@@ -83,7 +85,7 @@ def _tiles(result: Result) -> list[tuple[str, str]]:
 
 
 def builds(result: Result) -> str:
-    """The whole network, three ways."""
+    """The builds of the whole network."""
     if not result.builds:
         return section(
             "End to end",
@@ -94,6 +96,8 @@ def builds(result: Result) -> str:
     styles = {"tvm_default": "default", "hand_picked": "before", "tuned": "after"}
     rows = []
     for name, title in ROW_TITLES.items():
+        if name not in result.builds:
+            continue
         build = result.builds[name]
         rows.append(
             [
