@@ -55,7 +55,7 @@ class Run:
         core, board: as in a trial's record.
         layers: what is tuned.
         settings: seed, strategy, trials, time_s.
-        builds: "tvm_default" (where measured), "hand_picked", "tuned" -> cost_s, cycles, max_error of
+        builds: "tvm_default" (if measured), "hand_picked", "tuned" -> cost_s, cycles, max_error of
             one inference, end to end with warm caches, and "tuned": the workloads that it computes
             with a config from the search; None at the start.
         kernels: where the tuned network's time goes, in order of their first call; empty at the
