@@ -34,6 +34,17 @@ def test_a_host_that_is_no_address():
     assert caught.value.fix.startswith("choose another --host")
 
 
+@pytest.mark.board
+def test_only_its_own_client_rehearses_with_a_board(monkeypatch):
+    def stranger(port, library):
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
+
+    monkeypatch.setattr(launch.rehearsal, "rehearse", stranger)
+    with pytest.raises(UserError, match="did not start: the rehearsal failed: a stranger came"):
+        EmulatedBoard(hardware.board("rk3288"))
+
+
 def processes_of(pid: int) -> int:
     """Living processes of the board that started as `pid`."""
     listing = subprocess.run(["ps", "-eo", "sid,stat"], capture_output=True, text=True, check=True)

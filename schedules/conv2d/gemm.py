@@ -32,11 +32,13 @@ class Conv2dGemm(PackedConv2d):
         return workload.groups == 1 and workload.dtype == "float32"
 
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
+        there_are = tiles(core)
+
         def allowed(config: Config) -> bool:
             mr, nr, block = int(config["mr"]), int(config["nr"]), int(config["block"])
             pixel_tiles = -(-workload.pixels // nr)
             return (
-                (mr, nr) in tiles(core)
+                (mr, nr) in there_are
                 and (mr <= workload.co or mr == 4)
                 and (nr <= workload.pixels or nr == 4)
                 and (block == 1 or block <= pixel_tiles)
@@ -53,7 +55,7 @@ class Conv2dGemm(PackedConv2d):
 
         def has_tail(mr: int, nr: int) -> bool:
             left = workload.pixels % nr
-            return nr < workload.pixels and 0 < left <= _TAIL < nr and (mr, _TAIL) in tiles(core)
+            return nr < workload.pixels and 0 < left <= _TAIL < nr and (mr, _TAIL) in there_are
 
         return KnobSpace(
             {
@@ -90,9 +92,10 @@ class Conv2dGemm(PackedConv2d):
                 return rows * (whole * tile_cost(core, mr, nr) + tail * tile_cost(core, mr, tail))
             return rows * -(-workload.pixels // nr) * nr * tile_cost(core, mr, nr)
 
-        return config(
-            *min({(int(c["mr"]), int(c["nr"])) for c in space}, key=lambda t: (cost(t), t))
-        )
+        # Of each tile, what goes with all that another config of it goes with.
+        plain = {"block": 1, "share": "pixels", "panel": "packed", "parts": 1, "tail": 0}
+        fitting = [(mr, nr) for mr, nr in tiles(core) if {"mr": mr, "nr": nr, **plain} in space]
+        return config(*min(fitting, key=lambda tile: (cost(tile), tile)))
 
     @staticmethod
     def _shares_channels(workload: Conv2dWorkload, core: Core) -> bool:

@@ -82,7 +82,14 @@ class Emitter:
         return var
 
     def alloc(self, name: str, size: int):
-        """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope."""
+        """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope.
+
+        A view of it, so that TVM does not look for a smaller one that would do: then a build may
+        leave out the pass that does, see `schedules.building.needless_passes`.
+        """
+        return self.flat_view(self._allocated(name, size))
+
+    def _allocated(self, name: str, size: int):
         buffer = tirx.decl_buffer((size,), F32, name)
         self.emit(tirx.AllocBuffer(buffer))
         return buffer
@@ -95,7 +102,7 @@ class Emitter:
         is stored there is really stored.
         """
         assert size * 4 < _STACK_BYTES, f"{name} has {size} elements: too many for the stack"
-        return self.alloc(name, size)
+        return self._allocated(name, size)
 
     def flat_view(self, buffer):
         """`buffer` seen as one row of elements."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schedules.hardware import Board
-from tuner.board import build
+from tuner.board import build, rehearsal
 from tuner.board import profile as board_profile
 from tuner.board.emulator import params
 from tuner.board.scratch import ScratchFolder
@@ -135,6 +135,7 @@ class EmulatedBoard:
         self._qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
+        self._rehearsed = rehearsal.library(board.core.isa)
         self._scratch = ScratchFolder()
         self.folder = self._scratch.path
         self._log_path = self.folder / "server.log"
@@ -156,7 +157,7 @@ class EmulatedBoard:
         emulator = [str(self._qemu), "-cpu", _QEMU[self.board.core.isa][1], *self._timing_options()]
         server = [
             *("./tvm_rpc_server", "--host", self.host, "--port", f"{port:05d}", "--work-dir", "."),
-            *("--exit-with", f"{os.getpid():010d}"),
+            *("--exit-with", f"{os.getpid():010d}", "--rehearse"),
             # A tracker hands out one session of a board at a time.
             *(
                 self.registration.options(self.host)
@@ -182,19 +183,28 @@ class EmulatedBoard:
         return ["-plugin", f"./libemulator.so,params=parameters.txt{profile}"]
 
     def _wait_until_listening(self) -> int:
-        """The port, from the server's first line."""
-        assert self._process.stdout is not None
+        """Give the server its rehearsal; return the port on which it listens then."""
         deadline = time.monotonic() + _START_SECONDS
-        ready, _, _ = select.select([self._process.stdout], [], [], _START_SECONDS)
-        line = self._process.stdout.readline() if ready else ""
-        if line.startswith("listening on "):
-            return int(line.rsplit(":", 1)[1])
+        port = self._announced_port("rehearsal on ", deadline)
+        if port is not None:
+            rehearsal.rehearse(port, self._rehearsed)
+            port = self._announced_port("listening on ", deadline)
+        if port is not None:
+            return port
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
         reason = _reason(self.log)
         raise UserError(
             f"the emulated board {self.board.name} did not start: {reason}", self._fix(reason)
         )
+
+    def _announced_port(self, words: str, deadline: float) -> int | None:
+        """Return the port in the server's next line; None if it does not begin with `words`."""
+        assert self._process.stdout is not None
+        patience = max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([self._process.stdout], [], [], patience)
+        line = self._process.stdout.readline() if ready else ""
+        return int(line.rsplit(":", 1)[1]) if line.startswith(words) else None
 
     def _fix(self, reason: str) -> str:
         if "plugin interface" in reason or "API version" in reason:

@@ -116,10 +116,12 @@ def compile_candidate(
 
     import schedules
     from schedules import competition, hardware
+    from schedules.building import needless_passes
     from tuner.board import link
 
     core = hardware.core(core_name)
     workload = competition.from_key(workload_key)
     module = competition.build(workload, schedule, config, core, epilogue)
-    built = tvm.compile(module, target=schedules.target(core_name))
+    with tvm.transform.PassContext(disabled_pass=needless_passes(module)):
+        built = tvm.compile(module, target=schedules.target(core_name))
     built.export_library(library, fcompile=link.fcompile(core.isa))

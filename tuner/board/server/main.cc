@@ -2,9 +2,8 @@
 //
 // Three kinds of processes: this listener, one supervisor per connection, one session below it.
 // The listener only accepts and forks. It touches the heap no more once it listens, so that every
-// session starts from an identical heap and emulated times do not depend on what ran before.
-#include <arpa/inet.h>
-#include <errno.h>
+// session starts from an identical heap and emulated times do not depend on what ran before. (Before
+// that, it may serve one client itself: rehearsal.cc.)
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +18,9 @@
 #include "elf_loader.h"
 #include "emulated/hooks.h"
 #include "log.h"
+#include "listen.h"
 #include "options.h"
+#include "rehearsal.h"
 #include "session.h"
 #include "supervisor.h"
 #include "tracker.h"
@@ -29,32 +30,6 @@ namespace {
 
 constexpr int kParentCheckMilliseconds = 500;
 constexpr unsigned kStopSeconds = 3;
-
-// Binds and listens; stores the port. Ends the program when that fails.
-int Listen(const Options& options, int* port) {
-  struct sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  if (inet_pton(AF_INET, options.host, &address.sin_addr) != 1) {
-    fprintf(stderr, "--host takes a numeric IPv4 address, not '%s'\n", options.host);
-    exit(2);
-  }
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  int result = -1;
-  *port = options.port;
-  do {
-    address.sin_port = htons(static_cast<uint16_t>(*port));
-    result = bind(fd, reinterpret_cast<struct sockaddr*>(&address), sizeof address);
-  } while (result != 0 && errno == EADDRINUSE && ++*port < options.port_end);
-  if (result != 0 || listen(fd, 64) != 0) {
-    fprintf(stderr, "cannot listen on %s:%d: %s\n", options.host, options.port, strerror(errno));
-    exit(2);
-  }
-  socklen_t length = sizeof address;
-  getsockname(fd, reinterpret_cast<struct sockaddr*>(&address), &length);
-  *port = ntohs(address.sin_port);
-  return fd;
-}
 
 // The supervisors now running. A fixed array: see the top of this file.
 struct Children {
@@ -144,13 +119,15 @@ int main(int argc, char** argv) {
   server::InstallElfLoader();
   if (server::ThisBoard().emulated) server::InstallEmulatedHooks();
   server::RegisterSessionFunctions();
+  // Before the rehearsal: QEMU drops its translations when a program asks for shared memory.
+  server::MatchKey match_key(options.key);
+  if (options.rehearse) server::Rehearse(options);
   int port;
   const int listen_fd = server::Listen(options, &port);
   if (strncmp(options.host, "127.", 4) != 0) {
     server::Log("warning: RPC runs any code it is sent, and whoever reaches %s can send some",
                 options.host);
   }
-  server::MatchKey match_key(options.key);
   int tracker_fd = -1;
   if (options.tracker != nullptr) tracker_fd = server::StartTracker(options, port, &match_key);
   printf("listening on %s:%d\n", options.host, port);

@@ -23,6 +23,7 @@ const char kUsage[] =
     "  --sessions N          sessions at once (default 1)\n"
     "  --session-limit SEC   for clients that name no limit (default 3600; 0 = none)\n"
     "  --exit-with PID       end when this parent process ends\n"
+    "  --rehearse            serve one session first, on another port that is printed\n"
     "  --silent              no log\n";
 
 [[noreturn]] __attribute__((format(printf, 1, 2))) void Fail(const char* format, ...) {
@@ -95,6 +96,10 @@ Options ParseOptions(int argc, char** argv) {
     }
     if (strcmp(name, "--silent") == 0) {
       SetSilent(true);
+      continue;
+    }
+    if (strcmp(name, "--rehearse") == 0) {
+      options.rehearse = true;
       continue;
     }
     char* equals = strchr(name, '=');

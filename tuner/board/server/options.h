@@ -15,6 +15,7 @@ struct Options {
   const char* work_dir = "/tmp";      // session folders are made here
   int sessions = 1;                   // at once; more than one disturbs each other's wall times
   double session_limit = 3600;        // seconds, for clients that name no limit; 0 = none
+  bool rehearse = false;              // serve one session before listening: rehearsal.h
   int exit_with = 0;                  // end when this parent process does; 0 = stay
 };
 
