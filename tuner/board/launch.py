@@ -243,7 +243,7 @@ class EmulatedBoard:
 
         if not self.running:
             raise UserError(
-                f"the emulated board {self.board.name} has stopped: {self.log[-200:].strip()}",
+                f"the emulated board {self.board.name} has stopped: {_reason(self.log)}",
                 "start it again",
             )
         return rpc.connect(self.host, self.port, session_timeout=timeout_s)
