@@ -1,6 +1,7 @@
 """The main job, whole, on a tiny network: real code, real RPC, the emulated board."""
 
 import json
+import os
 
 import pytest
 
@@ -24,6 +25,12 @@ def tiny(graph: Graph) -> None:
     joined = graph.concat((left, right), "joined")
     classes = graph.conv(joined, "classes", 10, kernel=1)
     graph.softmax(graph.global_average_pool(classes, "mean"), "prob")
+
+
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch):
+    """Starting another process and another board would take longer than such a search."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 def _tune(capsys, log, target="cortex-a17", trials=14, *options) -> tuple[dict, str]:

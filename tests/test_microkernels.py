@@ -16,7 +16,7 @@ import tvm
 
 import schedules
 from schedules import Conv2dWorkload, FireWorkload
-from schedules.hardware import board, boards, core, cores
+from schedules.hardware import board, core, cores
 from schedules.microkernels import kernel, tiles
 from schedules.microkernels.pipelined import PipelinedKernel
 from tuner import networks, tasks
@@ -167,13 +167,14 @@ def test_a_tile_that_does_not_exist_is_refused(core_name):
 
 
 @pytest.mark.board
-@pytest.mark.parametrize("board_name", boards())
-def test_sums_of_every_tile_on_the_board(board_name, running_board, tmp_path):
+@pytest.mark.parametrize("core_name", cores())
+def test_sums_of_every_tile_on_the_board(core_name, running_board, tmp_path):
     """Packed and read in place, K short and with every rest, rows and pixels to spare."""
-    the_core = board(board_name).core
+    the_core = core(core_name)
+    board_name = the_core.usual_board
     gemm = schedules.get("conv2d_gemm")
     session = running_board(board_name).connect(60)
-    for ci in (1, 2, 3, 8, 17):
+    for ci in (1, 2, 7, 17):
         workload = Conv2dWorkload(1, ci, 5, 9, 13, 1, 1)
         data, weight, bias = host.random_arrays(workload)
         exact = host.expected(workload, data, weight, bias)

@@ -24,8 +24,9 @@ static void decode_copy(enum isa isa, const char *text, size_t length) {
   addresses_operand(isa, &registers, copy);
   addresses_step(isa, &registers, copy, &decoded);
   if (length >= 4) {
-    decode_cache_keep(copy, 4, &decoded);
-    decode_cache_find(isa, copy, 4, &found);
+    enum encoding_set set = isa == ISA_A64 ? SET_A64 : SET_A32_OR_T32;
+    decode_cache_keep(set, copy, 4, &decoded);
+    decode_cache_find(set, copy, 4, &found);
   }
   free(copy);
 }

@@ -7,8 +7,13 @@
 
 #include "decode.h"
 
-/* Returns 0 when these bytes were not seen before, or might be another instruction in T32. */
-int decode_cache_find(enum isa isa, const void *bytes, size_t size, struct instruction *out);
-void decode_cache_keep(const void *bytes, size_t size, const struct instruction *decoded);
+/* QEMU does not tell A32 from T32, but only T32 has instructions of two bytes. */
+enum encoding_set { SET_A64, SET_T32, SET_A32_OR_T32 };
+
+/* Returns 0 when these bytes were not seen before, or might be of either set. */
+int decode_cache_find(enum encoding_set set, const void *bytes, size_t size,
+                      struct instruction *out);
+void decode_cache_keep(enum encoding_set set, const void *bytes, size_t size,
+                       const struct instruction *decoded);
 
 #endif

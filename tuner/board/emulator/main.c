@@ -24,6 +24,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
                                            char **argv);
 
 static enum isa isa;
+static enum encoding_set encodings; /* of the block in translation */
 static int want_report;
 static const char *profile_path;
 /* The guest thread whose region is timed.  Libraries keep threads that wake now and then. */
@@ -102,7 +103,7 @@ static void follow_instruction(struct block *block, int index, const struct qemu
                                struct tracked_registers *registers) {
   struct instruction decoded;
   size_t size = qemu_plugin_insn_size(insn);
-  if (decode_cache_find(isa, qemu_plugin_insn_data(insn), size, &decoded) &&
+  if (decode_cache_find(encodings, qemu_plugin_insn_data(insn), size, &decoded) &&
       decoded.class != CLASS_PREFETCH && !writes_general(&decoded))
     return;
   char *text = qemu_plugin_insn_disas(insn);
@@ -129,7 +130,7 @@ static void disassemble(struct block *block, const struct qemu_plugin_insn *insn
                         struct instruction *decoded) {
   char *text = qemu_plugin_insn_disas(insn);
   if (decode(isa, text ? text : "", decoded)) {
-    decode_cache_keep(qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn), decoded);
+    decode_cache_keep(encodings, qemu_plugin_insn_data(insn), qemu_plugin_insn_size(insn), decoded);
   } else {
     block->undecoded++;
     report_undecoded(text ? text : "?");
@@ -142,7 +143,7 @@ static void translate_instruction(struct block *block, int index, struct qemu_pl
                                   int *has_prefetch) {
   struct instruction decoded;
   size_t size = qemu_plugin_insn_size(insn);
-  if (profile_path || !decode_cache_find(isa, qemu_plugin_insn_data(insn), size, &decoded))
+  if (profile_path || !decode_cache_find(encodings, qemu_plugin_insn_data(insn), size, &decoded))
     disassemble(block, insn, &decoded);
   *has_prefetch |= decoded.class == CLASS_PREFETCH;
   time_instruction(&decoded, &block->instructions[index]);
@@ -157,6 +158,13 @@ static void translate_instruction(struct block *block, int index, struct qemu_pl
   }
 }
 
+static enum encoding_set encodings_of(const struct qemu_plugin_tb *tb) {
+  if (isa == ISA_A64) return SET_A64;
+  for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++)
+    if (qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, i)) == 2) return SET_T32;
+  return SET_A32_OR_T32;
+}
+
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   (void)id;
   int has_prefetch = 0;
@@ -164,6 +172,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   block->address = qemu_plugin_tb_vaddr(tb);
   block->count = (int)qemu_plugin_tb_n_insns(tb);
   block->instructions = new_instructions(block->count);
+  encodings = encodings_of(tb);
   for (int i = 0; i < block->count; i++)
     translate_instruction(block, i, qemu_plugin_tb_get_insn(tb, (size_t)i), &has_prefetch);
   if (has_prefetch || !block->has_branch) follow_addresses(block, tb);
