@@ -31,10 +31,10 @@ class TestOnTheHost(ScheduleConformance):
 class TestOnTheBoards(ScheduleConformance):
     """A sample: the assembly of each core, in the loop nests of each schedule."""
 
-    shapes = SHAPES[1::4]
+    shapes = SHAPES[1::3]
     samples = 0
-    examples = 2
-    # Nothing of these two runs on a board.
+    # The loop nests meet random shapes on the host; nothing of the other two runs on a board.
+    test_random_shapes = None
     test_supports_never_raises = None
     test_spaces_and_refusals = None
 
