@@ -39,7 +39,7 @@ class Schedule(ABC):
         """The hand-picked config: a member of `space`, good without any search."""
 
     def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
-        """What a search begins with: the hand-picked config, then such as are unlike it."""
+        """What a search begins with: the hand-picked config, then distinct ones unlike it."""
         return [self.default(workload, core)]
 
     @abstractmethod

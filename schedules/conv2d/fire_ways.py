@@ -30,7 +30,7 @@ class FireWay(ABC):
         """The hand-picked config: a member of `space`."""
 
     def starts(self, workload: FireWorkload, core: Core) -> list[Config]:
-        """What a search begins with."""
+        """What a search begins with: the hand-picked config, then distinct ones unlike it."""
         return [self.default(workload, core)]
 
     @abstractmethod

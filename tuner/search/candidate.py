@@ -92,13 +92,11 @@ class Space:
 
     def starts(self) -> list[Candidate]:
         """Return what a search begins with: `defaults`, then what else each schedule names."""
-        starts = self.defaults()
-        for s, _ in self._spaces:
-            for config in s.starts(self.workload, self._core):
-                candidate = Candidate(s.name, s.version, config)
-                if candidate not in starts:
-                    starts.append(candidate)
-        return starts
+        named = [
+            [Candidate(s.name, s.version, c) for c in s.starts(self.workload, self._core)]
+            for s, _ in self._spaces
+        ]
+        return [each[0] for each in named] + [c for each in named for c in each[1:]]
 
     def sample(self, rng: random.Random, n: int) -> list[Candidate]:
         """Return `n` distinct candidates, or all: equally many of each schedule that has enough."""
