@@ -15,6 +15,7 @@ TARGET = schedules.target(host.PORTABLE_CORE.name)
 SHAPES = {
     "dense_pack": ((1, 20, 1, 1), (30, 20, 1, 1), 1),
     "depthwise_conv2d": ((1, 8, 13, 13), (8, 1, 3, 3), 8),
+    "conv2d_gemm_streamed": ((1, 8, 47, 47), (60, 8, 3, 3), 1),
     "conv2d_grouped": ((1, 8, 13, 13), (12, 4, 3, 3), 2),
 }
 PLAIN = ((1, 8, 13, 13), (12, 8, 3, 3), 1)

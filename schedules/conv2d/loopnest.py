@@ -19,25 +19,12 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels.base import MicroKernel
-from ..microkernels.inline_asm import NEAR_BYTES
+from .ahead import next_if_last
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
+from .row_stage import RowStage
 
 UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
-
-
-def next_if_last(turn, turns, elements: int):
-    """What a kernel can fetch while it runs the last of `turns` times with the same weights.
-
-    The first turn finds them in L2, then. One turn alone has no time for both its own weights and
-    the next ones.
-
-    Returns:
-        `next_weights` of `MicroKernel.emit`: `elements` on, in the last turn.
-    """
-    if isinstance(turns, int) and turns == 1:
-        return None
-    return tirx.Select(tirx.all(turn == turns - 1, turns > 1), elements, NEAR_BYTES // 4)
 
 
 @dataclass(frozen=True)
@@ -68,6 +55,7 @@ class Nest:
         parts: into how many equal parts K is cut, each a number of input channels. The panels of
             a part stay in a cache that those of all K overflow; partial sums go through memory.
         tail: the nest of one more, narrower tile of pixels (over channels only).
+        streamed: whether results go through a `RowStage` (over pixels only, flat tiles).
     """
 
     conv: Convolution
@@ -77,6 +65,7 @@ class Nest:
     packed: bool = True
     parts: int = 1
     tail: Nest | None = None
+    streamed: bool = False
 
     @property
     def channel_tiles(self) -> int:
@@ -123,16 +112,18 @@ class Nest:
 
     def _compute_block(self, image, first, turns, panels, part: Part, sums) -> None:
         """All channels of the tiles of a block, from their panels."""
-        e = self.conv.e
-        with (
-            e.loop(self.channel_tiles, "channel_tile") as channel_tile,
-            e.loop(turns, "tile") as tile,
-        ):
-            panel = (panels, tile * self.panel_size)
-            sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
-            self._compute(
-                channel_tile, image, first + tile, panel, part, sum_at, self._next(tile, turns)
-            )
+        e, stage = self.conv.e, None
+        if self.streamed:
+            stage = RowStage(self.conv, self.kernel, self.tiling, self.block, first)
+        with e.loop(self.channel_tiles, "channel_tile") as channel_tile:
+            with e.loop(turns, "tile") as tile:
+                panel = (panels, tile * self.panel_size)
+                sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
+                ahead = self._next(tile, turns)
+                self._compute(channel_tile, image, first + tile, panel, part, sum_at, ahead, stage)
+            if stage:
+                for row, channel in self._rows(channel_tile):
+                    stage.write(image, channel, row, turns)
 
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
@@ -224,13 +215,24 @@ class Nest:
         """The tile of packed weights that one tile of output channels is computed with."""
         return channel_tile
 
-    def _compute(self, channel_tile, image, tile, panel, part: Part, sum_at, next_weights) -> None:
+    def _compute(
+        self,
+        channel_tile,
+        image,
+        tile,
+        panel,
+        part: Part,
+        sum_at,
+        next_weights,
+        stage: RowStage | None = None,
+    ) -> None:
         """One MR x NR tile: the sum over a part of K in registers; after the last one its epilogue.
 
         Args:
             panel: (buffer, index) of the packed pixels.
             sum_at: (buffer, index) of partial sums, if K has several parts.
             next_weights: see `MicroKernel.emit`.
+            stage: takes the sums, to apply the epilogue later.
         """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
@@ -253,20 +255,31 @@ class Nest:
             pixels=pixels,
             row_stride=row_stride,
             k=self.part_k,
-            ahead=ahead if part.is_last else None,
+            ahead=ahead if part.is_last and not stage else None,
             next_weights=next_weights,
             clear=part.is_first,
         )
         if not part.is_last:
             self._copy(sum_at, (accumulators, 0))
             return
-        for i in range(mr):
-            channel = channel_tile * mr + i
-            if workload.co % mr:
-                with e.when(channel < workload.co):
-                    self._store_row(image, channel, origin, accumulators, i)
+        if stage:
+            stage.put(origin, accumulators)
+            return
+        for row, channel in self._rows(channel_tile):
+            for run in self.tiling.output_runs(origin):
+                start = row * nr + run.start
+                conv.store_row(image, channel, run.offset, accumulators, start, run.length)
+
+    def _rows(self, channel_tile) -> Iterator[tuple[int, Any]]:
+        """(row, output channel) of a tile; what is emitted for each is left out behind the last."""
+        mr, co = self.kernel.mr, self.conv.workload.co
+        for row in range(mr):
+            channel = channel_tile * mr + row
+            if co % mr:
+                with self.conv.e.when(channel < co):
+                    yield row, channel
             else:
-                self._store_row(image, channel, origin, accumulators, i)
+                yield row, channel
 
     def _copy(self, target: tuple[Any, Any], source: tuple[Any, Any]) -> None:
         """All sums of a tile."""
@@ -278,8 +291,3 @@ class Nest:
         """Index of the last pixel of a tile's row; the tile before brought what is left of it."""
         run = self.tiling.output_runs(origin)[-1]
         return self.conv.output_index(image, channel, run.offset + run.length - 1)
-
-    def _store_row(self, image, channel, origin, accumulators, row: int) -> None:
-        for run in self.tiling.output_runs(origin):
-            start = row * self.kernel.nr + run.start
-            self.conv.store_row(image, channel, run.offset, accumulators, start, run.length)

@@ -11,7 +11,7 @@ from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
 from ..workload import Conv2dWorkload
-from .loopnest import next_if_last
+from .ahead import next_if_last
 from .padding import copy_padded_rows, padded_plane
 from .transforms import input_rows, output_rows
 

@@ -25,8 +25,10 @@ SHAPES = (
     Conv2dWorkload(1, 9, 8, 3, 27, 1, 1, groups=3),
     Conv2dWorkload(1, 5, 9, 11, 10, 3, 2, stride=(2, 1), padding=(0, 1, 1, 0), groups=5),
     Conv2dWorkload(3, 37, 1, 1, 41, 1, 1),  # a fully connected layer
+    Conv2dWorkload(1, 3, 111, 75, 67, 3, 3, stride=(2, 1), padding=(0, 1, 1, 0)),  # a large output
+    Conv2dWorkload(1, 5, 71, 71, 27, 1, 1),  # the same, an odd number of pixels
 )
-"""Small ones of every kind; each is computed in milliseconds."""
+"""Small ones of every kind; each is computed in some milliseconds."""
 
 UNUSUAL = (
     Conv2dWorkload(1, 8, 14, 14, 8, 3, 3, dtype="float16"),

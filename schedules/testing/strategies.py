@@ -18,9 +18,13 @@ KINDS = {
     "direct": Conv2dWorkload(1, 16, 14, 14, 16, 5, 5, stride=(2, 2)),
     "depthwise": Conv2dWorkload(1, 16, 14, 14, 16, 3, 3, groups=16),
     "grouped": Conv2dWorkload(1, 16, 14, 14, 16, 3, 3, groups=4),
+    "large": Conv2dWorkload(1, 2, 72, 72, 32, 1, 1),
 }
 """What can be drawn, with a plain example. "3x3" has stride and dilation 1; "direct", "depthwise"
-and "grouped" have any kernel, stride and dilation."""
+and "grouped" have any kernel, stride and dilation; "large" has an output of `LARGE_OUTPUT`."""
+
+LARGE_OUTPUT = 512 << 10
+"""Bytes: what the smallest L2 caches hold."""
 
 _MAX_SIDE = 40
 
@@ -36,6 +40,8 @@ def workloads(kinds: Iterable[str] = tuple(KINDS)) -> SearchStrategy[Conv2dWorkl
 @st.composite
 def _workloads(draw: DrawFn, kinds: tuple[str, ...]) -> Conv2dWorkload:
     kind = draw(st.sampled_from(kinds))
+    if kind == "large":
+        return draw(_large())
     kernel, stride, dilation = (1, 1), (1, 1), (1, 1)
     if kind == "3x3":
         kernel = (3, 3)
@@ -63,6 +69,20 @@ def _workloads(draw: DrawFn, kinds: tuple[str, ...]) -> Conv2dWorkload:
     n = draw(st.sampled_from((1, 1, 2)))
     sizes = (n, ci, h, w, co, *kernel)
     return Conv2dWorkload(*sizes, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+@st.composite
+def _large(draw: DrawFn) -> Conv2dWorkload:
+    kernel, stride = draw(st.sampled_from((1, 1, 3))), draw(st.integers(1, 2))
+    co, oh = draw(st.integers(20, 50)), draw(st.integers(50, 90))
+    ow = -(-LARGE_OUTPUT // 4 // (co * oh)) + draw(st.integers(0, 5))
+    outputs = co * oh * ow
+    ci = draw(st.integers(1, max(1, MAX_MACS // (outputs * kernel**2))))
+    h, w = ((out - 1) * stride + kernel for out in (oh, ow))
+    before, after = draw(st.tuples(*[st.integers(0, kernel // 2)] * 2))
+    padding = (before, after, after, before)
+    sizes = (1, ci, h - before - after, w - before - after, co, kernel, kernel)
+    return Conv2dWorkload(*sizes, stride=(stride, stride), padding=padding)
 
 
 def _channels(draw: DrawFn, kind: str, limit: int) -> tuple[int, int, int]:
