@@ -13,14 +13,15 @@ from ..lowering.convolution import Convolution
 from ..microkernels import kernel, tile_cost, tiles
 from ..registry import schedule
 from ..workload import Conv2dWorkload
-from .facts import NestShape
+from .facts import CORES, NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
 from .pixels import FlatTiling
 
 _LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 _LARGE_MAP = 1024  # pixels
-_LEAST_RUN = 64  # pixels: four lines, of which a core reads the first ones before it knows
+_LEAST_RUN = 64  # pixels: four lines, of which a core reads three before it knows
+_READ_OF_RUN = 48  # pixels
 
 
 @schedule("conv2d_gemm_streamed", version=1)
@@ -56,10 +57,15 @@ class Conv2dGemmStreamed(PackedConv2d):
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         def cost(config: Config) -> tuple:
-            """Cycles of the inner loops; of equals, long runs."""
+            """Cycles of the inner loops of the core with the most blocks, and for lines read."""
             mr, nr, block = int(config["mr"]), int(config["nr"]), int(config["block"])
-            rows = -(-workload.co // mr) * mr
-            return (rows * tile_cost(core, mr, nr), config["panel"] != "packed", -block)
+            rows, run = -(-workload.co // mr) * mr, block * nr
+            blocks = -(-workload.pixels // run) * workload.n
+            idle = -(-blocks // CORES) * CORES / blocks
+            cycles = rows * tile_cost(core, mr, nr) * idle * (1 + _READ_OF_RUN / run)
+            # The panels need L1, too.
+            is_small = 4 * mr * run <= core.l1d_bytes // 4
+            return (not is_small, config["panel"] != "packed", cycles)
 
         return min(self.space(workload, core), key=cost)
 
