@@ -34,6 +34,7 @@ NAME = ONE_FUNCTION
 _MR = (4, 6, 8, 12)
 _NR = (4, 8, 12, 16)
 _RUN = 96  # pixels of a channel in a row: prefetchers need some lines to get going
+_LARGE_MAP = 2000  # pixels: SqueezeNet's maps of 55x55 and 54x54
 _BLOCKS = 10  # that divide well enough among four cores
 
 
@@ -51,18 +52,18 @@ def supports(workload: FireWorkload, core: Core) -> bool:
 def pays(workload: FireWorkload, core: Core) -> bool:
     """Whether one function beats two (squeeze; both expanding ones), by what was measured.
 
-    Every block reads all weights of the squeeze: they must keep their place in L2 beside what
-    streams through it. Cores of the A72's kind hide packing and padding behind arithmetic, so that
-    only memory traffic counts: while the input streams in and the expanded 1x1 streams out, the
-    squeezed tensor waits in L2 for the 3x3, and there all must fit together.
+    A module in L1 costs little beside its calls. Of larger ones the pieces pack less, as each has
+    tiles and blocks of its own. Those of large maps win on 32-bit cores, whose few registers make
+    packing the smaller part of the work; but every block reads all weights of the squeeze: they
+    must keep their place in L2 beside what streams through it.
     """
     squeeze, expand = workload.squeeze, workload.expand1x1
-    l2_bytes = hardware.board(core.usual_board).l2_bytes
-    if 4 * squeeze.k * squeeze.co >= l2_bytes // 4:
-        return False
     streams = 4 * squeeze.n * squeeze.pixels * (squeeze.ci + expand.co)
-    hides_packing = core.isa == "aarch64" and core.pipeline == "out-of-order"
-    return streams <= l2_bytes or not hides_packing
+    if streams <= core.l1d_bytes:
+        return True
+    l2_bytes = hardware.board(core.usual_board).l2_bytes
+    keeps_weights = 4 * squeeze.k * squeeze.co < l2_bytes // 4
+    return core.isa == "armv7" and squeeze.pixels >= _LARGE_MAP and keeps_weights
 
 
 def space(workload: FireWorkload, core: Core) -> KnobSpace:
