@@ -200,6 +200,21 @@ def test_modules_that_would_lose_keep_their_pieces_unless_asked(host_is_arm, nam
         assert _is_fused(module)
 
 
+@pytest.mark.parametrize(
+    ("module", "cores"),
+    [
+        (((1, 64, 55, 55), 16, 64, 64), {"cortex-a17", "cortex-a53-32", "cortex-a7"}),
+        (((1, 128, 27, 27), 32, 128, 128), set()),
+        (((1, 512, 55, 55), 128, 64, 64), set()),  # weights of a quarter of L2 or more
+        (((1, 16, 13, 13), 12, 10, 8), set(hardware.cores())),
+    ],
+    ids=["large map", "neither", "large weights", "in L1"],
+)
+def test_where_one_function_pays(module, cores):
+    workload = Module(*module).workload
+    assert {name for name in hardware.cores() if fire.pays(workload, hardware.core(name))} == cores
+
+
 def test_weights_that_are_no_constants_keep_the_pieces(host_is_arm):
     weights = [
         relax.Var(f"weight{i}", relax.TensorType(weight.shape, "float32"))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..hardware import Core
+from ..knobs import Config
 from ..workload import Conv2dWorkload
 
 CORES = 4  # of most boards: how evenly work divides, for the cost model and hand-picked configs
@@ -35,6 +36,23 @@ class NestShape:
     packed: bool
     rows_a_tile: int
     parts: int = 1
+
+    @classmethod
+    def of_flat_tiles(cls, workload: Conv2dWorkload, config: Config) -> NestShape:
+        """Of a schedule over flattened pixels, by its knobs; `share` and `parts` need not exist."""
+        nr = int(config["nr"])
+        pixel_tiles = -(-workload.pixels // nr)
+        return cls(
+            mr=int(config["mr"]),
+            nr=nr,
+            pixel_tiles=pixel_tiles,
+            covered=pixel_tiles * nr,
+            block=int(config["block"]),
+            over_channels=config.get("share") == "channels",
+            packed=config["panel"] == "packed",
+            rows_a_tile=0,
+            parts=int(config.get("parts", 1)),
+        )
 
     def features(self, workload: Conv2dWorkload, core: Core) -> dict[str, float]:
         """By the names of `schedules.features.FACTS`; sizes in bytes, on a log2 scale."""

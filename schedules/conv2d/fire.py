@@ -52,10 +52,10 @@ def supports(workload: FireWorkload, core: Core) -> bool:
 def pays(workload: FireWorkload, core: Core) -> bool:
     """Whether one function beats two (squeeze; both expanding ones), by what was measured.
 
-    A module in L1 costs little beside its calls. Of larger ones the pieces pack less, as each has
-    tiles and blocks of its own. Those of large maps win on 32-bit cores, whose few registers make
-    packing the smaller part of the work; but every block reads all weights of the squeeze: they
-    must keep their place in L2 beside what streams through it.
+    A module in L1 costs little beside its calls. Of larger ones those of large maps on 32-bit cores
+    won, for the most part (docs/schedules.md has whole networks); in the others the pieces, each
+    with tiles and blocks of its own. Every block reads all weights of the squeeze: they must keep
+    their place in L2 beside what streams through it.
     """
     squeeze, expand = workload.squeeze, workload.expand1x1
     streams = 4 * squeeze.n * squeeze.pixels * (squeeze.ci + expand.co)

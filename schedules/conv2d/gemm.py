@@ -141,19 +141,7 @@ class Conv2dGemm(PackedConv2d):
         return 0.7 if workload.ow < 20 or few else 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
-        nr = int(config["nr"])
-        pixel_tiles = -(-workload.pixels // nr)
-        return NestShape(
-            mr=int(config["mr"]),
-            nr=nr,
-            pixel_tiles=pixel_tiles,
-            covered=pixel_tiles * nr,
-            block=int(config["block"]),
-            over_channels=config["share"] == "channels",
-            packed=config["panel"] == "packed",
-            rows_a_tile=0,
-            parts=int(config["parts"]),
-        ).features(workload, core)
+        return NestShape.of_flat_tiles(workload, config).features(workload, core)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         workload, mr, nr = conv.workload, int(config["mr"]), int(config["nr"])

@@ -21,7 +21,7 @@ from .pixels import FlatTiling
 _LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 _LARGE_MAP = 1024  # pixels
 _LEAST_RUN = 64  # pixels: four lines, of which a core reads three before it knows
-_READ_OF_RUN = 48  # pixels
+_READ_OF_RUN = 48  # pixels: the three lines of a run that are read
 
 
 @schedule("conv2d_gemm_streamed", version=1)
@@ -73,18 +73,7 @@ class Conv2dGemmStreamed(PackedConv2d):
         return 0.4  # on one thread it only copies more
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
-        nr = int(config["nr"])
-        pixel_tiles = -(-workload.pixels // nr)
-        return NestShape(
-            mr=int(config["mr"]),
-            nr=nr,
-            pixel_tiles=pixel_tiles,
-            covered=pixel_tiles * nr,
-            block=int(config["block"]),
-            over_channels=False,
-            packed=config["panel"] == "packed",
-            rows_a_tile=0,
-        ).features(workload, core)
+        return NestShape.of_flat_tiles(workload, config).features(workload, core)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
         nr = int(config["nr"])

@@ -55,7 +55,7 @@ class Nest:
         parts: into how many equal parts K is cut, each a number of input channels. The panels of
             a part stay in a cache that those of all K overflow; partial sums go through memory.
         tail: the nest of one more, narrower tile of pixels (over channels only).
-        streamed: whether results go through a `RowStage` (over pixels only, flat tiles).
+        streamed: whether results go through a `RowStage` (over pixels only, flat tiles, K whole).
     """
 
     conv: Convolution

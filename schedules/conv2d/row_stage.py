@@ -29,7 +29,7 @@ class RowStage:
     def __init__(
         self, conv: Convolution, kernel: MicroKernel, tiling: PixelTiling, block: int, first
     ) -> None:
-        self._conv, self._kernel, self._tiling, self._first = conv, kernel, tiling, first
+        self._conv, self._kernel, self._first = conv, kernel, first
         # A line more than a row needs, as rows a power of two apart would share cache sets.
         self._pitch = block * kernel.nr + LINE
         self._buffer = conv.e.alloc("rows", kernel.mr * self._pitch)
