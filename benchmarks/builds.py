@@ -8,6 +8,7 @@ from pathlib import Path
 import tvm
 from tvm import relax
 from tvm.ir import GenericConst
+from tvm.target import Target
 
 import schedules
 from schedules.hardware import Board
@@ -16,25 +17,33 @@ from tuner.network_run import Configs
 from tuner.networks import Network
 
 
-def build(network: Network, board: Board, configs: Configs | None, library: Path) -> tvm.IRModule:
+def build(
+    network: Network,
+    board: Board,
+    configs: Configs | None,
+    library: Path,
+    threads: int | None = None,
+) -> tvm.IRModule:
     """Build `network` with our schedules into `library`; return its lowered Relax module.
 
     Args:
         configs: to use where they fit, hand-picked ones elsewhere; None: what `import schedules`
             alone gives, the shipped tuned records.
+        threads: on which it will run; None: one a core of the board.
     """
-    target = schedules.target(board.core.name)
+    target = schedules.target(board.name, threads)
     chosen: AbstractContextManager[None] = nullcontext()
     if configs is not None:
         chosen = schedules.using(configs)
     with chosen:
-        return _build(network, board, schedules.pipeline(target), library)
+        return _build(network, board, target, schedules.pipeline(target), library)
 
 
 def build_default(network: Network, board: Board, library: Path) -> tvm.IRModule:
     """Build `network` as `relax.build` does without this project; return its lowered module."""
     with schedules.unregistered():
-        return _build(network, board, relax.get_pipeline("default"), library)
+        target = schedules.target(board.name)
+        return _build(network, board, target, relax.get_pipeline("default"), library)
 
 
 def held_bytes(lowered: tvm.IRModule) -> int:
@@ -54,7 +63,7 @@ def held_bytes(lowered: tvm.IRModule) -> int:
 
 
 def _build(
-    network: Network, board: Board, pipeline: tvm.transform.Pass, library: Path
+    network: Network, board: Board, target: Target, pipeline: tvm.transform.Pass, library: Path
 ) -> tvm.IRModule:
     lowered: list[tvm.IRModule] = []
 
@@ -63,6 +72,6 @@ def _build(
         lowered.append(pipeline(module))
         return lowered[-1]
 
-    built = relax.build(network.module, schedules.target(board.core.name), relax_pipeline=keep)
+    built = relax.build(network.module, target, relax_pipeline=keep)
     built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
     return lowered[-1]

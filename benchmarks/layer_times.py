@@ -164,7 +164,7 @@ def measure(
         info = describe(emulated, board)
         library = Path(folder) / "network.so"
         _say(f"building and running {network.title}, {title}")
-        lowered = builds.build(network, board, configs, library)
+        lowered = builds.build(network, board, configs, library, threads)
         ours = call_times.measure(emulated, info, title, library, data, limit_s)
         if with_default:
             _say("TVM's own build: minutes at the first time, kept afterwards")
@@ -173,7 +173,8 @@ def measure(
             )
     error = network_run.relative_error(ours.output, network.reference(data))
     network_run.require_equal(title, "the float64 network", error)
-    rows = _rows(layers, board, configs, ours, [names for _, names in attribute(lowered, layers)])
+    owners = [names for _, names in attribute(lowered, layers)]
+    rows = _rows(layers, board, threads, configs, ours, owners)
     if default is not None:
         _add_default(rows, default, default_owners)
     return Result(network, board, info, title, rows, ours, default, error)
@@ -186,6 +187,7 @@ def _say(text: str) -> None:
 def _rows(
     layers: Layers,
     board: Board,
+    threads: int,
     configs: Configs | None,
     times: CallTimes,
     owners: Sequence[tuple[str, ...]],
@@ -207,7 +209,7 @@ def _rows(
     with schedules.using(configs) if configs is not None else nullcontext():
         for row in unique:
             workloads = [layer.workload for layer in row.layers if layer.workload is not None]
-            chosen = [schedules.choose(workload, board.core) for workload in workloads]
+            chosen = [schedules.choose(workload, board.core, threads) for workload in workloads]
             row.schedules = [(each[0].name, dict(each[1])) for each in chosen if each is not None]
     return unique
 

@@ -108,7 +108,7 @@ def counts(board: Board) -> list[int]:
 
 
 def measure(network: Network, board: Board, tuned: bool, bar: tqdm) -> list[Row]:
-    """Run one build of `network` on 1, 2 and 4 cores; its output is compared with float64.
+    """Build `network` for 1, 2 and 4 cores and run it; its output is compared with float64.
 
     Raises:
         UserError: an output is wrong, or the board cannot be emulated.
@@ -120,8 +120,8 @@ def measure(network: Network, board: Board, tuned: bool, bar: tqdm) -> list[Row]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         library = Path(folder) / "network.so"
-        builds.build(network, board, None if tuned else {}, library)
         for threads in counts(board):
+            builds.build(network, board, None if tuned else {}, library, threads)
             with launch.EmulatedBoard(board, threads=threads) as emulated:
                 info = describe(emulated, board)
                 name = f"{threads}-thread"

@@ -65,14 +65,14 @@ def find(workload: Workload, core: Core) -> Sequence[Competitor]:
     return registry.find(workload, core)
 
 
-def choice(workload: Workload, core: Core) -> tuple[str, Config] | None:
+def choice(workload: Workload, core: Core, threads: int | None = None) -> tuple[str, Config] | None:
     """What a build takes for `workload` on `core`, see `selection`; None where nothing serves."""
     if isinstance(workload, FireWorkload):
         if not find(workload, core):
             return None
-        config = choose_fire(workload, core)
+        config = choose_fire(workload, core, threads)
         return (IN_PIECES, {}) if config is None else (ONE_FUNCTION, config)
-    chosen = choose(workload, core)
+    chosen = choose(workload, core, threads)
     return None if chosen is None else (chosen[0].name, chosen[1])
 
 

@@ -24,6 +24,7 @@ class Recorded:
         workload: key of the workload.
         schedule, version: which code it configures.
         cost_s: its best time, seconds.
+        threads: of the board that measured it; None where that is not known.
     """
 
     core: str
@@ -32,6 +33,14 @@ class Recorded:
     version: int
     config: Config
     cost_s: float
+    threads: int | None = None
+
+    def serves(self, threads: int | None) -> bool:
+        """Whether it says something of a build that runs on `threads` threads; None: on any.
+
+        What is best on one thread is not on several, which share a memory bus.
+        """
+        return None in (threads, self.threads) or (threads == 1) == (self.threads == 1)
 
     @property
     def is_current(self) -> bool:
@@ -88,6 +97,7 @@ def _parse(path: str | Path, number: int, line: bytes) -> Recorded | None:
             version=record["schedule"]["version"],
             config=dict(record["config"]),
             cost_s=min(float(cost) for cost in record["costs_s"]),
+            threads=record["board"].get("threads"),
         )
     except (AttributeError, KeyError, TypeError):
         raise not_a_record from None

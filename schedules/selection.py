@@ -64,18 +64,25 @@ def use(*paths: str | Path) -> None:
     _users = fastest(record for path in paths for record in read(path))
 
 
-def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | None:
+def choose(
+    workload: Conv2dWorkload, core: Core, threads: int | None = None
+) -> tuple[Schedule, Config] | None:
     """The schedule and config for `workload` on `core`; None when no schedule supports it.
 
     In this order: the choices of an enclosing `using`; a tuned record of this very workload and
     core, from the files of `use` and then from those shipped; the record of the nearest workload
     in them whose config is legal here; the hand-picked default of the most promising schedule.
+
+    Args:
+        threads: on which the build will run: of shipped records, those of one thread serve one
+            thread, those of several threads several; of the user's such ones come first. None: not
+            known, all serve.
     """
     choices = _chosen.get()
     if choices is not None:
         picked = _legal(*choices[workload.key], workload, core) if workload.key in choices else None
     else:
-        picked = _recorded(workload, core)
+        picked = _recorded(workload, core, threads)
     if picked is not None:
         return picked
     candidates = find(workload, core)
@@ -84,12 +91,13 @@ def choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | No
     return candidates[0], candidates[0].default(workload, core)
 
 
-def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
+def choose_fire(workload: FireWorkload, core: Core, threads: int | None = None) -> Config | None:
     """The config for a whole fire module on `core`; None where it is better left in pieces.
 
     In this order: the choices of an enclosing `using`, under the module's own key; a tuned record
     of this very module and core, from the files of `use` and then from those shipped; the
-    hand-picked default where it pays. A choice may be to leave it in pieces.
+    hand-picked default where it pays. A choice may be to leave it in pieces. `threads` as for
+    `choose`.
     """
     if not fire.supports(workload, core):
         return None
@@ -99,8 +107,8 @@ def choose_fire(workload: FireWorkload, core: Core) -> Config | None:
     else:
         candidates = [
             (record.schedule, record.config)
-            for source in (_users, shipped())
-            for record in _current(source, core).get(workload.key, ())
+            for source in _sources(core, threads)
+            for record in source.get(workload.key, ())
         ]
     for name, config in candidates:
         if name == IN_PIECES and config == {}:
@@ -133,9 +141,11 @@ def _axes(workload: Conv2dWorkload) -> tuple[int, int, int]:
     return workload.co, workload.n * workload.pixels, workload.k
 
 
-def _recorded(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | None:
+def _recorded(
+    workload: Conv2dWorkload, core: Core, threads: int | None
+) -> tuple[Schedule, Config] | None:
     """What records say: those of the user, those shipped, then the neighbours of both."""
-    sources = [_current(source, core) for source in (_users, shipped())]
+    sources = _sources(core, threads)
     for source in sources:
         picked = _first_legal(source.get(workload.key, ()), workload, core)
         if picked is not None:
@@ -151,10 +161,19 @@ def _recorded(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] |
     return _first_legal((record for *_, record in nearest), workload, core)
 
 
-def _current(source: Fastest, core: Core) -> dict[str, list[Recorded]]:
-    """The records for `core` whose schedules exist and still mean the same by a config."""
+def _sources(core: Core, threads: int | None) -> list[dict[str, list[Recorded]]]:
+    """What records say of `core`, by workload, what counts most first."""
+    return [
+        _current(_users, core, threads),
+        _current(_users, core, None),
+        _current(shipped(), core, threads),
+    ]
+
+
+def _current(source: Fastest, core: Core, threads: int | None) -> dict[str, list[Recorded]]:
+    """The records that serve, whose schedules exist and still mean the same by a config."""
     by_key = {
-        key: [record for record in records if record.is_current]
+        key: [each for each in records if each.is_current and each.serves(threads)]
         for key, records in source.get(core.name, {}).items()
     }
     return {key: records for key, records in by_key.items() if records}

@@ -276,6 +276,15 @@ def test_targets_and_cores_name_each_other(name):
     assert core_of(tvm.target.Target(f"arm/{name}")).name == name
 
 
+def test_targets_say_on_how_many_threads_a_build_runs():
+    from schedules.lowering.targets import threads_of
+
+    assert threads_of(schedules.target("rk3288")) == 4
+    assert threads_of(schedules.target("rk3288", 1)) == 1
+    assert threads_of(host.TARGET) is None
+    assert threads_of(None) is None
+
+
 def test_targets_of_other_makers():
     from schedules.lowering.targets import core_of
 

@@ -79,6 +79,38 @@ def test_records_of_the_user_come_before_those_shipped(write, monkeypatch):
     assert _chosen(WORKLOAD)[1]["block"] == 8, "though it was measured to be slower"
 
 
+def _of_threads(threads: int | None, block: int, cost_s: float) -> str:
+    record = json.loads(_line(config={**CONFIG, "block": block}, costs_s=(cost_s,)))
+    record["board"]["threads"] = threads
+    return json.dumps(record) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("threads", "block"), [(1, 1), (2, 4), (4, 4), (None, 4)], ids=["1", "2", "4", "not known"]
+)
+def test_shipped_records_of_one_thread_serve_one_thread(write, monkeypatch, threads, block):
+    path = write(_of_threads(1, 1, 0.4), _of_threads(4, 4, 0.1))
+    shipped = recorded.fastest(recorded.read(path))
+    monkeypatch.setattr(selection, "shipped", lambda: shipped)
+    chosen = schedules.choose(WORKLOAD, CORE, threads)
+    assert chosen is not None and chosen[1]["block"] == block
+
+
+def test_one_thread_gets_no_shipped_record_of_several(write, monkeypatch):
+    shipped = recorded.fastest(recorded.read(write(_of_threads(4, 4, 0.1))))
+    monkeypatch.setattr(selection, "shipped", lambda: shipped)
+    assert schedules.choose(WORKLOAD, CORE, 1) == _default(WORKLOAD)
+
+
+def test_records_of_the_user_serve_any_number_of_threads(write):
+    schedules.use(write(_of_threads(1, 1, 0.4)))
+    assert schedules.choose(WORKLOAD, CORE, 4)[1]["block"] == 1
+    schedules.use(write(_of_threads(1, 1, 0.4), _of_threads(4, 4, 0.9)))
+    assert schedules.choose(WORKLOAD, CORE, 4)[1]["block"] == 4, "but those that fit come first"
+    schedules.use(write(_of_threads(None, 8, 0.4)))
+    assert schedules.choose(WORKLOAD, CORE, 1)[1]["block"] == 8
+
+
 def test_using_looks_at_no_record(write):
     schedules.use(write(_line()))
     with schedules.using({}):

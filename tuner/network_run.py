@@ -99,7 +99,7 @@ def measure_builds(
             _build_default(network, board, libraries["tvm_default"])
         chosen: dict[str, Configs] = {"hand_picked": {}, **dict(zip(variants, tuned, strict=True))}
         calls = {
-            name: build_scheduled(network, board, configs, libraries[name])
+            name: build_scheduled(network, board, configs, libraries[name], info.threads)
             for name, configs in chosen.items()
         }
         timed = _run_all(endpoints, libraries, calls, data, limit_s)
@@ -147,19 +147,26 @@ def require_equal(name: str, other: str, difference: float) -> None:
 def _build_default(network: Network, board: Board, library: Path) -> None:
     """Build as TVM does without this project."""
     with schedules.unregistered():
-        built = relax.build(network.module, schedules.target(board.core.name))
+        built = relax.build(network.module, schedules.target(board.name))
     built.export_library(str(library), fcompile=link.fcompile(board.core.isa))
 
 
 def build_scheduled(
-    network: Network, board: Board, configs: Configs, library: Path
+    network: Network,
+    board: Board,
+    configs: Configs,
+    library: Path,
+    threads: int | None = None,
 ) -> list[KernelCall]:
     """Build with our schedules: `configs` where given, hand-picked ones elsewhere.
+
+    Args:
+        threads: on which it will run; None: one a core of the board.
 
     Returns:
         The functions that the build consists of.
     """
-    target = schedules.target(board.core.name)
+    target = schedules.target(board.name, threads)
     with schedules.using(configs):
         lowered = schedules.pipeline(target)(network.module)
         built = relax.build(lowered, target, relax_pipeline=None)

@@ -170,7 +170,7 @@ def compare(
             with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
                 library = Path(folder) / "network.so"
                 configs: Configs | None = {} if name == "hand_picked" else None
-                lowered = builds.build(network, board, configs, library)
+                lowered = builds.build(network, board, configs, library, threads=1)
                 run = network_run.run_build(emulated, name, library, data, limit_s)
             cycles, held = info.cycles(run.cost_s), builds.held_bytes(lowered)
             rows.append(Row(name, title, "", cycles, held, error(name, run.output)))

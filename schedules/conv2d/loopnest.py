@@ -18,11 +18,15 @@ from tvm.tirx import BufferLoad, ForKind
 
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
-from ..microkernels.base import MicroKernel
+from ..microkernels.base import Ahead, MicroKernel
 from .ahead import next_if_last
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
+
+# Rows of output that are prefetched while a tile is computed, at most so many times MR: more would
+# fill the cache before they are needed.
+_ROWS_AHEAD = 4
 
 UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
 
@@ -247,7 +251,6 @@ class Nest:
             self._copy((accumulators, 0), sum_at)
         weights = self.weight_tile(image, channel_tile) * workload.k
         weights += part.first * (workload.kh * workload.kw)
-        ahead = (conv.output, self._last_of_row(image, channel_tile * mr, origin), workload.pixels)
         self.kernel.emit(
             conv,
             accumulators,
@@ -255,7 +258,9 @@ class Nest:
             pixels=pixels,
             row_stride=row_stride,
             k=self.part_k,
-            ahead=ahead if part.is_last and not stage else None,
+            ahead=self._ahead(image, channel_tile, tile, origin)
+            if part.is_last and not stage
+            else None,
             next_weights=next_weights,
             clear=part.is_first,
         )
@@ -265,10 +270,14 @@ class Nest:
         if stage:
             stage.put(origin, accumulators)
             return
+        self._store(image, channel_tile, origin, accumulators)
+
+    def _store(self, image, channel_tile, origin, accumulators) -> None:
+        """The results of a tile, through the epilogue."""
         for row, channel in self._rows(channel_tile):
             for run in self.tiling.output_runs(origin):
-                start = row * nr + run.start
-                conv.store_row(image, channel, run.offset, accumulators, start, run.length)
+                start = row * self.kernel.nr + run.start
+                self.conv.store_row(image, channel, run.offset, accumulators, start, run.length)
 
     def _rows(self, channel_tile) -> Iterator[tuple[int, Any]]:
         """(row, output channel) of a tile; what is emitted for each is left out behind the last."""
@@ -287,7 +296,12 @@ class Nest:
             value = BufferLoad(source[0], [ramp(source[1] + i)])
             self.conv.e.store(target[0], ramp(target[1] + i), value)
 
-    def _last_of_row(self, image, channel, origin):
-        """Index of the last pixel of a tile's row; the tile before brought what is left of it."""
-        run = self.tiling.output_runs(origin)[-1]
-        return self.conv.output_index(image, channel, run.offset + run.length - 1)
+    def _ahead(self, image, channel_tile, tile, origin) -> Ahead:
+        """The last pixel of each of a tile's rows; the tile before brought what is left of it.
+
+        Further rows are needed by the next tiles of channels.
+        """
+        run, mr = self.tiling.output_runs(origin)[-1], self.kernel.mr
+        last = run.offset + run.length - 1
+        first_row = self.conv.output_index(image, channel_tile * mr, last)
+        return Ahead(self.conv.output, first_row, self.conv.workload.pixels, _ROWS_AHEAD * mr)

@@ -163,6 +163,20 @@ class Convolution:
         for i, lanes in _pieces(length):
             self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
 
+    @property
+    def may_reduce_first(self) -> bool:
+        """Whether the epilogue may be applied to the maximum of some pixels instead of to each."""
+        return self._epilogue is None or self._epilogue.is_monotone
+
+    def store_reduced(self, image, channel, at, accumulators, start: int, lanes: int) -> None:
+        """Stores maxima over pixels from element `at` of the output, through the epilogue.
+
+        Args:
+            lanes: how many: 4 or 1.
+            image, channel, accumulators, start: as for `store_row`.
+        """
+        self._store_at(at, image, channel, 0, accumulators, start, lanes)
+
     def apply_epilogue(self, image, channel, offset, accumulators, start: int, length: int) -> None:
         """Applies the epilogue to accumulators in place; arguments as for `store_row`.
 
@@ -184,6 +198,11 @@ class Convolution:
     ) -> None:
         """Stores `lanes` values: pixels of one channel, or one pixel of each of `channels`."""
         at = self.output_index(image, channel, offset)
+        self._store_at(at, image, channel, offset, accumulators, start, lanes, channels)
+
+    def _store_at(
+        self, at, image, channel, offset, accumulators, start: int, lanes: int, channels: int = 1
+    ) -> None:
         if self._epilogue is None:
             index = (lambda i: ramp(i)) if lanes == LANES else (lambda i: i)
             self.e.store(self.output, index(at), BufferLoad(accumulators, [index(start)]))

@@ -67,6 +67,26 @@ class Epilogue:
         """
         return self._rewrite(self._value, conv_value, load)
 
+    @property
+    def is_monotone(self) -> bool:
+        """Whether it never falls where the convolution's value rises, and is the same everywhere
+        in a channel: then the largest result is that of the largest value, to the last bit.
+        """
+        return self._rises(self._value) is not None
+
+    def _rises(self, expr) -> bool | None:
+        """True for what rises with the value, False for what stays the same, None for others."""
+        if isinstance(expr, tvm.ir.TensorLoad):
+            kinds: list[str] = []
+            self._read(expr, lambda: kinds.append("conv"), lambda _, kind: kinds.append(kind))
+            return None if kinds == ["element"] else kinds == ["conv"]
+        if isinstance(expr, tirx.FloatImm):
+            return False
+        if isinstance(expr, tirx.Add | tirx.Max | tirx.Min):
+            sides = self._rises(expr.a), self._rises(expr.b)
+            return None if None in sides else any(sides)
+        return None
+
     def _rewrite(self, expr, conv_value, load):
         def again(e):
             return self._rewrite(e, conv_value, load)

@@ -11,11 +11,12 @@ from tvm.ir import GenericConst, Op
 from tvm.target import Target
 
 from ..hardware import Core
+from ..knobs import Config
 from ..registry import Schedule
 from ..selection import choose
 from ..workload import Conv2dWorkload
 from . import max_pool
-from .targets import core_of
+from .targets import core_of, threads_of
 
 _ATTRIBUTE = "FLegalize"
 _FUSES_ELEMENTWISE = {"op_pattern": 4}  # relax.transform's OpPatternKind kOutEWiseFusable
@@ -99,7 +100,7 @@ def legalize_conv2d(builder: relax.BlockBuilder, call: relax.Call, core: Core) -
     Relax's constant folding removes where it can.
     """
     workload = workload_of(call)
-    choice = choose(workload, core) if workload is not None else None
+    choice = _choose(workload, core) if workload is not None else None
     if workload is None or choice is None:
         return None
     schedule, config = choice
@@ -130,12 +131,16 @@ def legalize_matmul(builder: relax.BlockBuilder, call: relax.Call, core: Core) -
         return None
     rows, k = sizes
     workload = Conv2dWorkload(rows, k, 1, 1, matrix.shape[1], 1, 1)
-    choice = choose(workload, core)
+    choice = _choose(workload, core)
     if choice is None:
         return None
     schedule, config = choice
     packed = schedule.pack(matrix.T.reshape(workload.weight_shape), workload, config)
     return _call(builder, data, relax.const(packed), workload, choice)
+
+
+def _choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | None:
+    return choose(workload, core, threads_of(Target.current(allow_none=True)))
 
 
 def _call(builder, data, packed, workload: Conv2dWorkload, choice) -> relax.Expr:

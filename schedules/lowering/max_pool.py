@@ -1,4 +1,4 @@
-"""Max pooling: windows reduced by columns first, four outputs at a time.
+"""Max pooling: windows reduced by columns first, four outputs at a time (`window_rows`).
 
 LLVM's own vectorization of a pooling loop compares and selects (because of NaNs) and loads every
 tap; here rows under a window are reduced as they lie in memory, once for all taps of a row, with
@@ -9,15 +9,15 @@ edge overlap their neighbours instead of reaching beyond.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from functools import reduce
 
 from tvm import relax, te, tirx
+from tvm.s_tir import SBlockRealize
 from tvm.s_tir import Schedule as TensorSchedule
-from tvm.tirx import BufferLoad, ForKind
+from tvm.tirx import ForKind
 
-from .emit import LANES, LINE, Emitter, ramp, splat
+from .emit import LANES, Emitter, ramp
+from .window_rows import WindowRows
 
 ANNOTATION = "arm_max_pool"
 
@@ -108,14 +108,24 @@ def compute(data: te.Tensor, pool: MaxPool) -> te.Tensor:
     )
 
 
-def schedule_max_pool(func: tirx.PrimFunc) -> tirx.PrimFunc | None:
-    """The scheduled function, if `func` is one of our poolings and nothing else."""
+def find_annotated(func: tirx.PrimFunc) -> MaxPool | None:
+    """The pooling that `func` computes, if that is one of ours and nothing else."""
+    if not isinstance(func.body, SBlockRealize):
+        return None
     sch = TensorSchedule(func)
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
-    found = [sch.get(block).annotations.get(ANNOTATION) for block in blocks]
-    if found[-1] is None or len(func.params) != 2:
+    text = sch.get(blocks[-1]).annotations.get(ANNOTATION)
+    if text is None or len(func.params) != 2:
         return None
-    nest = _Nest(MaxPool.from_json(str(found[-1])), func)
+    return MaxPool.from_json(str(text))
+
+
+def schedule_max_pool(func: tirx.PrimFunc) -> tirx.PrimFunc | None:
+    """The scheduled function, if `func` is one of our poolings and nothing else."""
+    pool = find_annotated(func)
+    if pool is None:
+        return None
+    nest = _Nest(pool, func)
     return func.with_body(nest.emit()).with_attr("tirx.is_scheduled", True)
 
 
@@ -124,117 +134,23 @@ class _Nest:
 
     def __init__(self, pool: MaxPool, func: tirx.PrimFunc) -> None:
         self._pool, self._e = pool, Emitter()
-        self._data, self._output = (self._e.flat_view(buffer) for buffer in func.params)
-        # Outputs computed together: as many whole vectors as a row has, at most four.
-        self._tile = max((n for n in (16, 8, 4) if n <= pool.ow), default=1)
+        data, self._output = (self._e.flat_view(buffer) for buffer in func.params)
+        self._windows = WindowRows(self._e, pool, data, _LINES_AHEAD)
 
     def emit(self) -> tirx.Stmt:
         e, pool = self._e, self._pool
         with e.loop(pool.planes, "plane", ForKind.PARALLEL) as plane:
-            # A row of column maxima between borders that never are the largest.
-            row = e.alloc("row", pool.row_size)
-            for at in range(0, pool.row_size, LANES):
-                e.store(row, ramp(at), splat(tirx.const(-math.inf, "float32")))
+            row = self._windows.alloc_row()
             with e.loop(pool.oh, "y") as y:
-                self._reduce_columns(plane, y, row)
-                with e.loop(-(-pool.ow // self._tile), "tile") as tile:
-                    x = e.bind("x", tirx.min(tile * self._tile, pool.ow - self._tile))
-                    self._reduce_rows(row, x, (plane * pool.oh + y) * pool.ow + x)
+                start = (plane * pool.oh + y) * pool.ow
+                self._windows.emit(
+                    y, lambda number: self._line(plane, number), row, start, self._store
+                )
         return e.body()
 
-    def _reduce_columns(self, plane, y, row) -> None:
-        """Writes the maxima of the input rows under a row of windows.
-
-        Rows that the windows above have read, and the first new one, are reduced at once; each
-        further row is added by itself. So memory is read in one stream from the first byte of a
-        plane to the last, which is what a hardware prefetcher follows best.
-        """
-        pool = self._pool
-        together = max(pool.kernel[0] - pool.stride[0], 0) + 1
-        top = self._e.bind("top", y * pool.stride[0] - pool.padding[0])
-        self._add_lines([self._line(plane, top + i) for i in range(together)], row, first=True)
-        if together < pool.kernel[0]:
-            further = tirx.min(pool.kernel[0], pool.h - top) - together
-            with self._e.loop(tirx.max(further, 0), "further") as i:
-                self._add_lines([self._line(plane, top + together + i)], row, first=False)
-
     def _line(self, plane, number):
-        """Where input row `number` begins.
+        """Where input row `number` begins."""
+        return (plane * self._pool.h + number) * self._pool.w
 
-        For one outside of the input it is the outermost row, which lies under the window as well:
-        to see it twice makes no difference.
-        """
-        pool = self._pool
-        inside = tirx.max(tirx.min(number, pool.h - 1), 0)
-        return self._e.bind("line", (plane * pool.h + inside) * pool.w)
-
-    def _add_lines(self, lines, row, first: bool) -> None:
-        e, width = self._e, self._pool.w
-        # The newest line is the last one; memory behind it is what comes next.
-        with e.loop(width // LINE, "block") as block:
-            e.prefetch(self._data, lines[-1] + (block + _LINES_AHEAD) * LINE)
-            for i in range(0, LINE, LANES):
-                self._add_columns(lines, block * LINE + i, row, LANES, first)
-        for column in range(width // LINE * LINE, width // LANES * LANES, LANES):
-            self._add_columns(lines, column, row, LANES, first)
-        for column in range(width // LANES * LANES, width):
-            self._add_columns(lines, column, row, 1, first)
-
-    def _add_columns(self, lines, column, row, lanes: int, first: bool) -> None:
-        def index(at):
-            return ramp(at) if lanes > 1 else at
-
-        at = index(self._pool.border + column)
-        values = [BufferLoad(self._data, [index(line + column)]) for line in lines]
-        if not first:
-            values.append(BufferLoad(row, [at]))
-        self._e.store(row, at, reduce(_maximum, values))
-
-    def _reduce_rows(self, row, x, out) -> None:
-        """Stores one tile of outputs from the column maxima."""
-        pool, step = self._pool, self._pool.stride[1]
-        first = pool.border - pool.padding[1] + x * step
-        if self._tile == 1:
-            taps = [BufferLoad(row, [first + tap]) for tap in range(pool.kernel[1])]
-            self._e.store(self._output, out, reduce(_maximum, taps))
-            return
-        for i in range(0, self._tile, LANES):
-            taps = [self._strided(row, first, i, tap) for tap in range(pool.kernel[1])]
-            self._e.store(self._output, ramp(out + i), reduce(_maximum, taps))
-
-    def _strided(self, row, first, i: int, tap: int):
-        """What `tap` of the windows of outputs `i` to `i + 3` sees: elements `stride` apart."""
-        stride = self._pool.stride[1]
-        if stride == 1:
-            return BufferLoad(row, [ramp(first + i + tap)])
-        if stride == 2:
-            return self._every_second(row, first, i + tap // 2, tap % 2)
-        elements = [BufferLoad(row, [first + (i + n) * stride + tap]) for n in range(LANES)]
-        return tirx.Shuffle(elements, list(range(LANES)))
-
-    def _every_second(self, row, first, pair: int, half: int):
-        """Elements number `half` of the pairs from `pair` on.
-
-        Pairs are loaded as whole vectors, which the load itself takes apart (`ld2`, `vld2`).
-        """
-
-        def vector(pair: int):
-            pairs = BufferLoad(row, [ramp(first + 2 * pair, 2 * LANES)])
-            return tirx.Shuffle([pairs], [2 * lane + half for lane in range(LANES)])
-
-        whole, shift = divmod(pair, LANES)
-        low = vector(whole * LANES)
-        if shift == 0:
-            return low
-        behind = (whole + 1) * LANES
-        # Behind the tile a single element is cheaper than a vector, where it is enough.
-        one_more = shift == 1 and behind == self._tile
-        high = splat(BufferLoad(row, [first + 2 * behind + half])) if one_more else vector(behind)
-        return tirx.Shuffle([low, high], list(range(shift, shift + LANES)))
-
-
-def _maximum(a, b):
-    """One instruction on ARM; a NaN in a window makes its maximum NaN."""
-    dtype = str(a.ty.dtype)
-    suffix = "v4f32" if dtype == "float32x4" else "f32"
-    return tirx.call_llvm_pure_intrin(dtype, f"llvm.maximum.{suffix}", a, b)
+    def _store(self, index, value, lanes: int) -> None:
+        self._e.store(self._output, ramp(index) if lanes > 1 else index, value)

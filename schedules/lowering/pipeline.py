@@ -19,6 +19,7 @@ from tvm.target import Target
 from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
 from .concat import CONCAT, ConcatInPlace
+from .pooling import PoolInPlace
 from .schedule_pass import ScheduleForArm
 from .targets import core_of
 
@@ -70,6 +71,7 @@ def pipeline(target: Target) -> tvm.transform.Pass:
         FuseOps(),
         FuseTIR(),
         ConcatInPlace(core),
+        PoolInPlace(core),
         LegalizeOps(),
         *cpu_generic.dataflow_lower_passes(target),
         *cpu_generic.finalize_passes(target),

@@ -11,20 +11,30 @@ from ..hardware import Core
 _TAG = "arm/{}"
 
 
-def target(name: str) -> Target:
+def target(name: str, threads: int | None = None) -> Target:
     """The TVM target of a core or board, e.g. "cortex-a17" or "rk3288".
+
+    Args:
+        threads: on how many the build will run, TVM_NUM_THREADS; None: one a core of the board. It
+            is the target's `num-cores`.
 
     Raises:
         schedules.hardware.HardwareError: no table has that name.
     """
     board = hardware.resolve(name)
-    return Target({**board.core.llvm, "num-cores": board.cores})
+    return Target({**board.core.llvm, "num-cores": threads or board.cores})
 
 
 def register_tags() -> None:
     """Makes every core a target tag: `Target("arm/cortex-a17")`."""
     for name in hardware.cores():
         tvm.target.register_tag(_TAG.format(name), target(name).export(), override=True)
+
+
+def threads_of(tvm_target: Target | None) -> int | None:
+    """On how many threads a build for a target will run; None where it does not say."""
+    cores = tvm_target.export().get("num-cores") if tvm_target is not None else None
+    return None if cores is None else int(cores)
 
 
 def core_of(tvm_target: Target | None) -> Core | None:

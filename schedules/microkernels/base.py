@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tvm.tirx import BufferLoad
 
@@ -12,6 +12,22 @@ from ..lowering.emit import LANES, ramp, splat, zero
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
+
+
+class Ahead(NamedTuple):
+    """What the caller touches next: a cache line a turn of the loop, as hints.
+
+    Attributes:
+        buffer: flat.
+        index: of an element of the first line.
+        stride: elements from one line to the next.
+        lines: how many are worth it: a loop of more turns fetches only the first. None: any number.
+    """
+
+    buffer: Any
+    index: Any
+    stride: int
+    lines: int | None = None
 
 
 class MicroKernel(ABC):
@@ -39,7 +55,7 @@ class MicroKernel(ABC):
         pixels,
         row_stride,
         k,
-        ahead=None,
+        ahead: Ahead | None = None,
         next_weights=None,
         clear=True,
     ) -> None:
@@ -52,8 +68,7 @@ class MicroKernel(ABC):
             pixels: (flat buffer, index of the first element); K rows of NR, `row_stride` apart.
             row_stride: elements from one row of pixels to the next.
             k: length of the sums.
-            ahead: (flat buffer, index, elements): what the caller touches next, one line in each of
-                some rows so far apart; a hint. Or None.
+            ahead: what to fetch meanwhile, beside the operands.
             next_weights: elements from these weights to those that the next call reads, an
                 expression: they are fetched meanwhile; a hint. None: it reads the same.
             clear: whether the sums begin at zero, not at what `accumulators` holds.

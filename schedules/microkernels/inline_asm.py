@@ -13,15 +13,10 @@ from tvm import tirx
 from tvm.tirx import BufferLoad
 
 from ..lowering.emit import LANES
-from .base import MicroKernel
+from .base import Ahead, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
-
-# Rows of output that are prefetched, a turn of the loop each, at most so many times MR: the further
-# ones are needed by the next tiles of channels.  Much longer loops would fill the cache with them.
-_ROWS_AHEAD = 4
-
 
 # How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
 NEAR_BYTES = 256
@@ -100,8 +95,8 @@ class InlineAsmKernel(MicroKernel):
         conv.import_llvm(self.llvm_ir(k))
         if clear:
             self.clear(conv, accumulators)
-        buffer, index, stride = ahead or (*weights, 0)
-        if self.steps(k) > _ROWS_AHEAD * self.mr:
+        buffer, index, stride, lines = ahead or Ahead(weights[0], weights[1], 0)
+        if lines is not None and self.steps(k) > lines:
             stride = 0
         integer = f"int{self.pointer_bits}"
         far = NEAR_BYTES // 4 if next_weights is None else next_weights

@@ -99,7 +99,7 @@ def explain_verb(
             raise UserError("--log names a config already", "leave out --schedule and --config")
         candidate = _fastest(log, task, board)
     else:
-        candidate = _chosen(task, board, schedule, config)
+        candidate = _chosen(task, board, schedule, config, threads)
     console.print(
         f"{layer}: {task.workload.describe()} with {candidate.schedule} "
         f"{json.dumps(dict(candidate.config))}",
@@ -123,10 +123,12 @@ def _find_task(network_name: str, layer: str) -> Task:
     )
 
 
-def _chosen(task: Task, board: Board, schedule: str | None, config: str | None) -> Candidate:
+def _chosen(
+    task: Task, board: Board, schedule: str | None, config: str | None, threads: int
+) -> Candidate:
     """Return what a build takes, or the hand-picked config with the changes the user asks for."""
     if schedule is None and config is None:
-        choice = competition.choice(task.workload, board.core)
+        choice = competition.choice(task.workload, board.core, threads)
         if choice is None:
             raise UserError("no schedule serves this layer", "choose another --layer")
         return Candidate(choice[0], competition.get(choice[0]).version, choice[1])

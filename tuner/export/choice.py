@@ -33,7 +33,7 @@ class Choice:
 def shipped(network: Network, board: Board) -> Choice:
     """What any build takes: tuned records that come with the package, else hand-picked configs."""
     choices = {
-        task.workload.key: competition.choice(task.workload, board.core)
+        task.workload.key: competition.choice(task.workload, board.core, board.cores)
         for task in tasks.extract(network.module)
     }
     configs = {key: choice for key, choice in choices.items() if choice}

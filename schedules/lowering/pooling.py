@@ -1,0 +1,75 @@
+"""A convolution that only a max pooling reads becomes one function with it."""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax, tirx
+from tvm.relax.expr_functor import mutator
+from tvm.target import Target
+
+from ..conv2d import pooled
+from ..conv2d.facts import CORES
+from ..conv2d.packed import PackedConv2d
+from ..hardware import Core
+from ..registry import get
+from . import max_pool
+from .convolution import Convolution, NotAConvolution, Slot
+from .epilogue import NotElementwise
+from .merging import CallMerger, merge_calls, output_buffer
+from .targets import threads_of
+
+
+@tvm.transform.module_pass(opt_level=0, name="PoolInPlace")
+class PoolInPlace:
+    """Merges `max_pool2d(conv(...))` into one function where that pays.
+
+    Runs after fusion. Convolutions that are computed in another domain (Winograd), or whose result
+    is used elsewhere too, are left alone.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def transform_module(self, mod: tvm.IRModule, _context) -> tvm.IRModule:
+        return merge_calls(_Merger, mod, self._core)
+
+
+@mutator
+class _Merger(CallMerger):
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = self.visit_expr_post_order(call)
+        pooling = self._called(call)
+        pool = max_pool.find_annotated(pooling[0]) if pooling else None
+        producer = self._producer(pooling[1][0]) if pooling and pool else None
+        if pool is None or producer is None:
+            return call
+        func, arguments = producer
+        merged = merge(func, pool, output_buffer(call, "pooled"), self._core)
+        return call if merged is None else self._call(merged, arguments, "conv2d_max_pool2d", call)
+
+
+def merge(
+    func: tirx.PrimFunc, pool: max_pool.MaxPool, output: tirx.Var, core: Core
+) -> tirx.PrimFunc | None:
+    """`func`, a convolution, with `pool` behind it; None where that is not served or does not pay.
+
+    Args:
+        output: buffer of the pooling's result.
+    """
+    if func.attrs is not None and "tirx.is_scheduled" in func.attrs:  # merged calls
+        return None
+    # Equal convolutions are one function after fusion.
+    func = tvm.ir.load_json(tvm.ir.save_json(func))
+    try:
+        conv = Convolution(func, Slot(output, 0))
+    except (NotAConvolution, NotElementwise):
+        return None
+    schedule = get(conv.schedule_name)
+    if not isinstance(schedule, PackedConv2d) or not pooled.pays(conv.workload):
+        return None
+    schedule.validate(conv.workload, core, conv.config)
+    if not pooled.supports(conv.workload, pool, conv.config):
+        return None
+    threads = threads_of(Target.current(allow_none=True)) or CORES
+    pooled.emit(conv, core, conv.config, pool, threads)
+    return tirx.PrimFunc([*list(func.params)[:-1], output], conv.body())
