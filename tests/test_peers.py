@@ -139,7 +139,7 @@ def no_runs(monkeypatch, tmp_path):
 
     monkeypatch.setattr(compare.launch, "EmulatedBoard", bench_command.NoBoard)
     monkeypatch.setattr(compare, "describe", bench_command.describe)
-    monkeypatch.setattr(compare.builds, "build", lambda *_: None)
+    monkeypatch.setattr(compare.builds, "build", lambda *_, threads: None)
     monkeypatch.setattr(compare.builds, "held_bytes", lambda _: 10 << 20)
     ours = SimpleNamespace(cost_s=100e6 / hardware.board("rasp3b-64").clock_hz, output=exact)
     monkeypatch.setattr(compare.network_run, "run_build", lambda *_: ours)
