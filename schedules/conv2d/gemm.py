@@ -136,9 +136,10 @@ class Conv2dGemm(PackedConv2d):
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         if workload.is_pointwise:
             return 0.9
-        # First layers, measured: wide tiles pay for the packing of single pixels.
-        few = workload.ci <= 4 and core.isa == "aarch64"
-        return 0.7 if workload.ow < 20 or few else 0.5
+        # First and strided layers, measured: wide tiles pay for the packing of single pixels.
+        strided = workload.stride != (1, 1) and workload.kh * workload.kw > 1
+        wide_pays = core.isa == "aarch64" and (workload.ci <= 4 or strided)
+        return 0.7 if workload.ow < 20 or wide_pays else 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         return NestShape.of_flat_tiles(workload, config).features(workload, core)
