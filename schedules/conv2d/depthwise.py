@@ -146,12 +146,14 @@ class DepthwiseConv2d(Schedule):
                 for i in range(vectors)
             ]
             tile = Tile(conv, rows, columns, weights, by_lane)
-            # While one band of tiles is computed, the next one's lines are on their way to L1.
+            # While one band of tiles is computed, the next one's lines are on their way to L1. Of the
+            # rows that a band of stride 2 reads anew, the first is fetched a band earlier.
             band = min(rows.tile * rows.stride, workload.h) * workload.w
             share = band // columns.count
+            further = (rows.stride - 1) * workload.w if rows.count > 1 else 0
             for y, row in _each(e, rows, 0, "tile_row"):
                 for x, column in _each(e, columns, MARGIN, "tile_column"):
-                    ahead = start + (row + 1) * band + column * share
+                    ahead = start + (row + 1) * band + column * share + further
                     tile.emit(image, channel, start, y, x, (ahead, -(-share // LINE)))
 
 
