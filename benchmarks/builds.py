@@ -11,8 +11,10 @@ from tvm.ir import GenericConst
 from tvm.target import Target
 
 import schedules
+from schedules import selection
 from schedules.hardware import Board
 from tuner.board import link
+from tuner.errors import UserError
 from tuner.network_run import Configs
 from tuner.networks import Network
 
@@ -23,6 +25,7 @@ def build(
     configs: Configs | None,
     library: Path,
     threads: int | None = None,
+    pool_in_place: bool = True,
 ) -> tvm.IRModule:
     """Build `network` with our schedules into `library`; return its lowered Relax module.
 
@@ -30,13 +33,15 @@ def build(
         configs: to use where they fit, hand-picked ones elsewhere; None: what `import schedules`
             alone gives, the shipped tuned records.
         threads: on which it will run; None: one a core of the board.
+        pool_in_place: see `schedules.pipeline`.
     """
     target = schedules.target(board.name, threads)
+    passes = schedules.pipeline(target, pool_in_place=pool_in_place)
     chosen: AbstractContextManager[None] = nullcontext()
     if configs is not None:
         chosen = schedules.using(configs)
     with chosen:
-        return _build(network, board, target, schedules.pipeline(target), library)
+        return _build(network, board, target, passes, library)
 
 
 def build_default(network: Network, board: Board, library: Path) -> tvm.IRModule:
@@ -44,6 +49,16 @@ def build_default(network: Network, board: Board, library: Path) -> tvm.IRModule
     with schedules.unregistered():
         target = schedules.target(board.name)
         return _build(network, board, target, relax.get_pipeline("default"), library)
+
+
+def require_records(board: Board, threads: int | None) -> None:
+    """Raise a `UserError` where no tuned records are shipped for `threads` on the board's core."""
+    if not selection.has_shipped(board.core, threads):
+        of = "" if threads is None else f" of {threads} thread{'s' * (threads > 1)}"
+        raise UserError(
+            f"no tuned records{of} are shipped for {board.core.name}",
+            "leave out --tuned, or choose other --threads",
+        )
 
 
 def held_bytes(lowered: tvm.IRModule) -> int:

@@ -87,9 +87,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, ExitStack() as stack:
         yardstick, library = Path(folder) / "yardstick.so", Path(folder) / "network.so"
         fixed = _yardstick()
-        builds.build(fixed, board, {}, yardstick)
+        builds.build(fixed, board, {}, yardstick, info.threads)
         with tvm.transform.PassContext(opt_level=opt_level):
-            builds.build(network, board, None if tuned else {}, library)
+            builds.build(network, board, None if tuned else {}, library, info.threads)
         stack.enter_context(network_run.errors_named(endpoint, network.name, _LIMIT_S))
         remote = stack.enter_context(session(endpoint, _LIMIT_S))
         before = _run(remote, yardstick, fixed.random_input(), 1, 1, 0, None)[0][0]
@@ -186,6 +186,8 @@ def imagenet_verb(
         raise UserError(
             "--threads is for the emulated board", "set TVM_NUM_THREADS where the server starts"
         )
+    if tuned:
+        builds.require_records(board, threads or board.cores)
     names = networks.names() if model == _ALL else [_OLD_NAMES.get(model, model)]
     known = [networks.get(name) for name in names]
     pause_s = pause if host is not None else 0.0

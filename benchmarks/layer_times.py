@@ -141,6 +141,7 @@ def measure(
     configs: Configs | None,
     title: str,
     with_default: bool,
+    pool_in_place: bool = True,
 ) -> Result:
     """Measure every layer of `network` on an emulated board, in one warm inference.
 
@@ -148,6 +149,7 @@ def measure(
         configs: as `builds.build` takes them.
         title: what the configs are called.
         with_default: measure TVM's own build too.
+        pool_in_place: see `schedules.pipeline`.
 
     Raises:
         UserError: the board cannot be emulated, or an output is wrong.
@@ -164,7 +166,7 @@ def measure(
         info = describe(emulated, board)
         library = Path(folder) / "network.so"
         _say(f"building and running {network.title}, {title}")
-        lowered = builds.build(network, board, configs, library, threads)
+        lowered = builds.build(network, board, configs, library, threads, pool_in_place)
         ours = call_times.measure(emulated, info, title, library, data, limit_s)
         if with_default:
             _say("TVM's own build: minutes at the first time, kept afterwards")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks import builds
 from benchmarks.layer_times import Result, measure
 from benchmarks.provenance import provenance
 from schedules.hardware import Board
@@ -20,9 +21,14 @@ from tuner.report.tables import make_console, make_table
 from tuner.report.units import format_time
 
 
-def _configs(tuned: bool, log: Path | None, board: Board) -> tuple[Configs | None, str]:
+def _configs(
+    tuned: bool, log: Path | None, board: Board, threads: int
+) -> tuple[Configs | None, str]:
+    if log is None and tuned:
+        builds.require_records(board, threads)
+        return None, "tuned configs"
     if log is None:
-        return (None, "tuned configs") if tuned else ({}, "hand-picked configs")
+        return {}, "hand-picked configs"
     if not log.exists():
         raise UserError(f"there is no log {log}", "python -m tuner NETWORK --target X writes one")
     of_core = [record for record in records.read(log) if record.core == board.core.name]
@@ -53,6 +59,7 @@ def _configs(tuned: bool, log: Path | None, board: Board) -> tuple[Configs | Non
     help="The fastest configs of this log of the tuner.",
 )
 @click.option("--no-default", is_flag=True, help="Leave out TVM's own build, which takes minutes.")
+@click.option("--pooling-apart", is_flag=True, help="Leave poolings functions of their own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def layers_verb(
     network: str,
@@ -61,6 +68,7 @@ def layers_verb(
     tuned: bool,
     log: Path | None,
     no_default: bool,
+    pooling_apart: bool,
     as_json: bool,
 ) -> None:
     """Show each layer of a network: schedule, cycles, share of the peak, gain over TVM's build.
@@ -69,8 +77,10 @@ def layers_verb(
     """
     board = resolve_board(target)
     require_threads(board, threads)
-    configs, title = _configs(tuned, log, board)
-    result = measure(networks.get(network), board, threads, configs, title, not no_default)
+    configs, title = _configs(tuned, log, board, threads)
+    result = measure(
+        networks.get(network), board, threads, configs, title, not no_default, not pooling_apart
+    )
     if as_json:
         print(json.dumps({**result.as_dict(), **provenance()}))
     else:

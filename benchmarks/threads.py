@@ -150,7 +150,7 @@ def measure(network: Network, board: Board, tuned: bool, bar: tqdm) -> list[Row]
 @click.command("threads")
 @click.option("--network", default=_ALL, show_default=True, help="A built-in network, or all.")
 @target_option
-@click.option("--tuned", is_flag=True, help="The shipped tuned records, not hand-picked configs.")
+@click.option("--tuned", is_flag=True, help="The tuned records shipped for that many threads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def threads_verb(network: str, target: str, tuned: bool, as_json: bool) -> None:
     """Run networks on 1, 2 and 4 cores of the emulated board, beside published latencies."""

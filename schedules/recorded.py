@@ -97,7 +97,7 @@ def _parse(path: str | Path, number: int, line: bytes) -> Recorded | None:
             version=record["schedule"]["version"],
             config=dict(record["config"]),
             cost_s=min(float(cost) for cost in record["costs_s"]),
-            threads=record["board"].get("threads"),
+            threads=record.get("board", {}).get("threads"),
         )
     except (AttributeError, KeyError, TypeError):
         raise not_a_record from None

@@ -205,6 +205,11 @@ def _legal(
     return None
 
 
+def has_shipped(core: Core, threads: int | None) -> bool:
+    """Whether any shipped record of `core` serves a build for `threads`."""
+    return bool(_current(shipped(), core, threads))
+
+
 @cache
 def shipped() -> Fastest:
     """The tuned records that come with the package."""

@@ -114,20 +114,26 @@ MERGED = {
     "odd channels": replace(SQUEEZENET, shape=(1, 5, 39, 41), co=7),
     "two images": replace(SQUEEZENET, shape=(2, 3, 33, 35)),
     "windows beyond the end": Network((1, 3, 35, 35), 8, ceil=True, border=1),
+    "a border of several windows": Network((1, 3, 42, 42), 8, stride=1, window=9, step=1, border=4),
+    "a border of a band": Network((1, 3, 40, 42), 8, stride=1, window=5, step=1, border=2),
     **{f"with {name}": replace(RESNET, epilogue=name) for name in EPILOGUES},
 }
 LEFT_ALONE = {
     "used again": replace(SQUEEZENET, used_again=True),
     "windows that leave rows out": replace(SQUEEZENET, window=2, step=3),
+    "weights that take part of L2": Network((1, 64, 27, 27), 192, kernel=5, stride=1, padding=2),
+    "one pixel": Network(
+        (2, 64, 1, 1), 10, kernel=1, stride=1, window=1, step=1, epilogue="nothing"
+    ),
     "narrower than a tile": replace(SQUEEZENET, shape=(1, 3, 57, 9)),
 }
-PAYS = pooled.pays
+LARGE_OUTPUT = pooled._LARGE_OUTPUT
 
 
 @pytest.fixture(autouse=True)
 def small_maps_count():
     """What is tested is small: as if the map between stayed in no cache."""
-    with mock.patch.object(pooled, "pays", lambda _: True):
+    with mock.patch.object(pooled, "_LARGE_OUTPUT", 0):
         yield
 
 
@@ -155,16 +161,22 @@ def _agrees(found: np.ndarray, network: Network) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("most_bytes", [0, pooled._MOST_BYTES], ids=["a row a band", "bands"])
 @pytest.mark.parametrize("name", MERGED)
-def test_merged(host_is_arm, name):
+def test_merged(host_is_arm, monkeypatch, name, most_bytes):
+    monkeypatch.setattr(pooled, "_MOST_BYTES", most_bytes)
     assert _is_merged(MERGED[name])
     _agrees(_run_on_host(MERGED[name]), MERGED[name])
 
 
-@pytest.mark.parametrize("threads", [1, 3, 64])
-def test_rows_are_shared_by_as_many_threads_as_the_target_says(host_is_arm, threads):
+@pytest.mark.parametrize(("threads", "groups"), [(1, 1), (3, 3), (64, 14)])
+def test_rows_are_shared_by_as_many_threads_as_the_target_says(host_is_arm, threads, groups):
+    network = replace(SQUEEZENET, shape=(1, 3, 59, 59))  # 14 rows behind the pooling
     target = tvm.target.Target({"kind": "llvm", "num-cores": threads})
-    _agrees(_run_on_host(SQUEEZENET, target), SQUEEZENET)
+    with target:
+        lowered = schedules.pipeline(target)(network.to_relax())
+    assert f"T.parallel({groups})" in lowered["conv2d_max_pool2d"].script()
+    _agrees(_run_on_host(network, target), network)
 
 
 @pytest.mark.parametrize("name", LEFT_ALONE)
@@ -173,8 +185,16 @@ def test_left_alone(host_is_arm, name):
 
 
 @pytest.mark.parametrize(("co", "pays"), [(4, False), (64, True)])
-def test_maps_that_stay_in_a_cache_are_left_alone(co, pays):
-    assert PAYS(schedules.Conv2dWorkload(1, 3, 224, 224, co, 3, 3, stride=(2, 2))) == pays
+def test_maps_that_stay_in_a_cache_are_left_alone(monkeypatch, co, pays):
+    monkeypatch.setattr(pooled, "_LARGE_OUTPUT", LARGE_OUTPUT)
+    assert pooled.pays(schedules.Conv2dWorkload(1, 3, 224, 224, co, 3, 3, stride=(2, 2))) == pays
+
+
+def test_poolings_may_be_left_apart(host_is_arm):
+    with host.TARGET:
+        passes = schedules.pipeline(host.TARGET, pool_in_place=False)
+        names = [each.name_hint for each in passes(SQUEEZENET.to_relax()).get_global_vars()]
+    assert "max_pool2d" in names
 
 
 @settings(max_examples=40, deadline=None)
@@ -182,14 +202,15 @@ def test_maps_that_stay_in_a_cache_are_left_alone(co, pays):
     size=st.tuples(st.integers(1, 5), st.integers(9, 40), st.integers(14, 40)),
     co=st.integers(1, 18),
     conv=st.tuples(st.sampled_from((1, 3, 5)), st.integers(1, 2), st.integers(0, 2)),
-    pool=st.sampled_from(((2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (4, 2))),
+    pool=st.sampled_from(((2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (4, 2), (5, 1), (7, 2))),
     ceil=st.booleans(),
-    border=st.booleans(),
+    border=st.integers(0, 3),
     epilogue=st.sampled_from(EPILOGUES),
 )
 def test_any_shape(size, co, conv, pool, ceil, border, epilogue):
-    network = Network((1, *size), co, *conv, *pool, int(border), ceil, epilogue)
-    with host.as_arm(), mock.patch.object(pooled, "pays", lambda _: True):
+    border = min(border, pool[0] // 2)  # what Relax takes
+    network = Network((1, *size), co, *conv, *pool, border, ceil, epilogue)
+    with host.as_arm(), mock.patch.object(pooled, "_LARGE_OUTPUT", 0):
         _agrees(_run_on_host(network), network)
 
 

@@ -6,9 +6,11 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from test_records import _record
+from tvm import relax
 
 import schedules
 from schedules import Conv2dWorkload, recorded, selection
@@ -109,6 +111,23 @@ def test_records_of_the_user_serve_any_number_of_threads(write):
     assert schedules.choose(WORKLOAD, CORE, 4)[1]["block"] == 4, "but those that fit come first"
     schedules.use(write(_of_threads(None, 8, 0.4)))
     assert schedules.choose(WORKLOAD, CORE, 1)[1]["block"] == 8
+
+
+@pytest.mark.parametrize(("threads", "mr"), [(1, 4), (4, 12)])
+def test_a_build_takes_records_for_the_threads_of_its_target(write, monkeypatch, threads, mr):
+    lines = [_of_threads(1, 1, 0.4), _of_threads(4, 4, 0.1)]
+    shipped = recorded.fastest(
+        recorded.read(write(lines[0].replace('"mr": 12', '"mr": 4'), lines[1]))
+    )
+    monkeypatch.setattr(selection, "shipped", lambda: shipped)
+    data = relax.Var("data", relax.TensorType((1, 80, 19, 19), "float32"))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [data]):
+        weight = relax.const(np.ones(WORKLOAD.weight_shape, np.float32))
+        builder.emit_func_output(builder.emit(relax.op.nn.conv2d(data, weight)))
+    with schedules.target(CORE.name, threads):
+        lowered = relax.transform.LegalizeOps()(builder.get())
+    assert f'\\"mr\\": {mr},' in lowered.script(), "the annotation of the convolution"
 
 
 def test_using_looks_at_no_record(write):

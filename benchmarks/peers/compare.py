@@ -19,7 +19,7 @@ from benchmarks.peers import library_run, plain_graph
 from benchmarks.peers.guest_root import Progress
 from benchmarks.peers.library_run import LIBRARIES, Library
 from schedules.hardware import Board
-from schedules.selection import shipped
+from schedules.selection import has_shipped
 from tuner import network_run
 from tuner.board import launch
 from tuner.errors import UserError
@@ -161,8 +161,8 @@ def compare(
     with launch.EmulatedBoard(board, threads=1) as emulated:
         info = describe(emulated, board)
         for name in OURS:
-            if name == "tuned" and not shipped().get(board.core.name):
-                reason = f"no tuned records are shipped for {board.core.name}"
+            if name == "tuned" and not has_shipped(board.core, threads=1):
+                reason = f"no tuned records of one thread are shipped for {board.core.name}"
                 rows.append(Row(name, "ours, tuned", "", missing=reason))
                 continue
             title = {"hand_picked": "ours, hand-picked", "tuned": "ours, tuned"}[name]

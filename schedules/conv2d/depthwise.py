@@ -146,8 +146,8 @@ class DepthwiseConv2d(Schedule):
                 for i in range(vectors)
             ]
             tile = Tile(conv, rows, columns, weights, by_lane)
-            # While one band of tiles is computed, the next one's lines are on their way to L1. Of the
-            # rows that a band of stride 2 reads anew, the first is fetched a band earlier.
+            # While one band of tiles is computed, the next one's lines are on their way to L1. Of
+            # the rows that a band of stride 2 reads anew, the first is fetched a band earlier.
             band = min(rows.tile * rows.stride, workload.h) * workload.w
             share = band // columns.count
             further = (rows.stride - 1) * workload.w if rows.count > 1 else 0

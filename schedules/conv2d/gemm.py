@@ -133,6 +133,9 @@ class Conv2dGemm(PackedConv2d):
             block *= 2
         return block
 
+    def register_tile(self, config: Config) -> tuple[int, int]:
+        return int(config["mr"]), int(config["nr"])
+
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         if workload.is_pointwise:
             return 0.9

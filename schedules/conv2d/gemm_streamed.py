@@ -69,6 +69,9 @@ class Conv2dGemmStreamed(PackedConv2d):
 
         return min(self.space(workload, core), key=cost)
 
+    def register_tile(self, config: Config) -> tuple[int, int]:
+        return int(config["mr"]), int(config["nr"])
+
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.4  # on one thread it only copies more
 

@@ -37,6 +37,13 @@ class PackedConv2d(Schedule):
     The last tile is padded with zero channels. MR is the knob `mr`.
     """
 
+    def register_tile(self, config: Config) -> tuple[int, int] | None:
+        """(MR, NR), if another nest may compute the convolution from the packed weights.
+
+        That of a convolution with the pooling behind it does. None: only the schedule's own.
+        """
+        return None
+
     def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
         return tiles_shape(workload, int(config["mr"]))
 

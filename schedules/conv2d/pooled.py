@@ -14,7 +14,6 @@ from tvm import tirx
 from tvm.tirx import BufferLoad, ForKind
 
 from ..hardware import Core
-from ..knobs import Config
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, LINE, Emitter, ramp
 from ..lowering.max_pool import MaxPool
@@ -27,36 +26,34 @@ from .padding import emit_padded, padded_plane
 from .pixels import FlatTiling
 
 _MOST_ROWS = 3  # output rows of the pooling in a band
-_MOST_BYTES = 384 << 10  # of the rows under a band: all but the panels of the smallest L2 caches
+_MOST_BYTES = 384 << 10  # of the rows under a band, where it has more than one
+_MOST_WEIGHT_BYTES = 128 << 10  # they are read again for each block of tiles
 _LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 _ALL_OF_K = Part(0, True, True)
 
 
-def supports(workload: Conv2dWorkload, pool: MaxPool, config: Config) -> bool:
-    """Whether `emit` serves a convolution with the register tile of `config`."""
+def supports(workload: Conv2dWorkload, pool: MaxPool, nr: int) -> bool:
+    """Whether `emit` serves a convolution with tiles of `nr` pixels."""
     is_plain = workload.groups == 1 and workload.dtype == "float32"
     leaves_no_rows_out = pool.stride[0] <= pool.kernel[0]
-    return is_plain and leaves_no_rows_out and workload.ow >= _nr(config)
+    return is_plain and leaves_no_rows_out and workload.ow >= nr
 
 
 def pays(workload: Conv2dWorkload) -> bool:
-    """Whether the map between would not stay in a cache anyway."""
-    return 4 * workload.n * workload.co * workload.pixels >= _LARGE_OUTPUT
+    """Whether the map between would not stay in a cache anyway, and the weights do."""
+    is_large = 4 * workload.n * workload.co * workload.pixels >= _LARGE_OUTPUT
+    return is_large and 4 * workload.k * workload.co <= _MOST_WEIGHT_BYTES
 
 
-def emit(conv: Convolution, core: Core, config: Config, pool: MaxPool, threads: int) -> None:
+def emit(conv: Convolution, core: Core, tile: tuple[int, int], pool: MaxPool, threads: int) -> None:
     """Writes the nest.
 
     Args:
         conv: writes to the pooling's result.
-        config: of a schedule whose weights are tiles of MR channels; MR and NR are taken from it.
+        tile: (MR, NR); the weights are tiles of MR channels.
         threads: how many will share the work: each computes some rows of its neighbour's as well.
     """
-    _Pooled(conv, core, config, pool, threads).emit()
-
-
-def _nr(config: Config) -> int:
-    return int(config["nr"]) if "nr" in config else int(config["vh"]) * int(config["vw"])
+    _Pooled(conv, core, tile, pool, threads).emit()
 
 
 class _Band(FlatTiling):
@@ -135,10 +132,10 @@ class _Pooled:
     """The whole nest."""
 
     def __init__(
-        self, conv: Convolution, core: Core, config: Config, pool: MaxPool, threads: int
+        self, conv: Convolution, core: Core, tile: tuple[int, int], pool: MaxPool, threads: int
     ) -> None:
         self._conv, self._e, self._pool = conv, conv.e, pool
-        self._kernel = kernel(core, int(config["mr"]), _nr(config))
+        self._kernel = kernel(core, *tile)
         workload, (step, reach) = conv.workload, (pool.stride[0], pool.kernel[0])
         self._kept = reach - step  # rows that the windows of two bands have in common
         bytes_a_row = 4 * workload.co * workload.ow
@@ -173,7 +170,7 @@ class _Pooled:
                 y_end = e.bind("y_end", tirx.min(y + self._band, end))
                 top = e.bind("top", tirx.max(self._top(y), 0))
                 rows = _Stage(stage, self._pitch, top)
-                self._compute(image, band == 0, y_end, data, panels, rows)
+                self._compute(image, band == 0, y, y_end, data, panels, rows)
                 with e.loop(workload.co, "channel") as channel:
                     self._reduce(image, channel, y, y_end, windows, columns, rows)
 
@@ -181,11 +178,11 @@ class _Pooled:
         """The row of the convolution's result with which the windows of output row `y` begin."""
         return y * self._pool.stride[0] - self._pool.padding[0]
 
-    def _compute(self, image, is_first, y_end, data, panels, stage: _Stage) -> None:
-        """The rows up to the windows of output row `y_end` that `stage` does not have yet."""
+    def _compute(self, image, is_first, y, y_end, data, panels, stage: _Stage) -> None:
+        """The rows under output rows `y` to `y_end` that `stage` does not have yet."""
         e, workload, nr = self._e, self._conv.workload, self._kernel.nr
         bottom = tirx.min(self._top(y_end) + self._kept, workload.oh)
-        known = tirx.min(stage.top + self._kept, workload.oh)
+        known = tirx.max(tirx.min(self._top(y) + self._kept, workload.oh), 0)
         first = e.bind("first", tirx.Select(is_first, stage.top, known))
         pixels = e.bind("pixels", tirx.max(bottom - first, 0) * workload.ow)
         tiles = e.bind("tiles", tirx.floordiv(pixels + (nr - 1), nr))
@@ -235,4 +232,5 @@ class _Pooled:
             start = ((image * conv.workload.co + channel) * pool.oh + y + nth) * pool.ow
             windows.emit(y + nth, line, columns, start, store)
         if self._kept:
-            e.copy(stage.buffer, at, stage.buffer, line(self._top(y_end)), self._kept * width)
+            next_top = tirx.max(self._top(y_end), 0)
+            e.copy(stage.buffer, at, stage.buffer, line(next_top), self._kept * width)

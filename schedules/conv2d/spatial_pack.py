@@ -58,6 +58,9 @@ class Conv2dSpatialPack(PackedConv2d):
 
         return min(self.space(workload, core), key=score)
 
+    def register_tile(self, config: Config) -> tuple[int, int]:
+        return int(config["mr"]), int(config["vh"]) * int(config["vw"])
+
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.6
 

@@ -70,7 +70,8 @@ class Epilogue:
     @property
     def is_monotone(self) -> bool:
         """Whether it never falls where the convolution's value rises, and is the same everywhere
-        in a channel: then the largest result is that of the largest value, to the last bit.
+        in a channel: then the largest result is that of the largest value, to the last bit,
+        where no value is NaN.
         """
         return self._rises(self._value) is not None
 

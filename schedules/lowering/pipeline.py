@@ -50,13 +50,18 @@ def _with_schedules():
     return tvm.transform.Sequential([ScheduleForArm(), lower]), finalize_host, finalize_device
 
 
-def pipeline(target: Target) -> tvm.transform.Pass:
+def pipeline(target: Target, *, pool_in_place: bool = True) -> tvm.transform.Pass:
     """What to build with: `relax.build(mod, target, relax_pipeline=schedules.pipeline(target))`.
 
     TVM's default pipeline fuses nothing. This one is TVM's `relax.get_default_pipeline` for CPUs,
     which folds constants and fuses bias and activation into convolutions, and in which
-    concatenated convolutions write their part of the result in place. For a target that is no ARM
+    concatenated convolutions write their part of the result in place, and fire modules and large
+    convolutions with the max pooling behind them are one function. For a target that is no ARM
     CPU it is TVM's unchanged.
+
+    Args:
+        pool_in_place: whether a large convolution and the max pooling behind it become one
+            function.
     """
     core = core_of(target)
     if core is None:
@@ -71,7 +76,7 @@ def pipeline(target: Target) -> tvm.transform.Pass:
         FuseOps(),
         FuseTIR(),
         ConcatInPlace(core),
-        PoolInPlace(core),
+        *([PoolInPlace(core)] if pool_in_place else []),
         LegalizeOps(),
         *cpu_generic.dataflow_lower_passes(target),
         *cpu_generic.finalize_passes(target),

@@ -68,8 +68,9 @@ def merge(
     if not isinstance(schedule, PackedConv2d) or not pooled.pays(conv.workload):
         return None
     schedule.validate(conv.workload, core, conv.config)
-    if not pooled.supports(conv.workload, pool, conv.config):
+    tile = schedule.register_tile(conv.config)
+    if tile is None or not pooled.supports(conv.workload, pool, tile[1]):
         return None
     threads = threads_of(Target.current(allow_none=True)) or CORES
-    pooled.emit(conv, core, conv.config, pool, threads)
+    pooled.emit(conv, core, tile, pool, threads)
     return tirx.PrimFunc([*list(func.params)[:-1], output], conv.body())

@@ -16,12 +16,16 @@ def target(name: str, threads: int | None = None) -> Target:
 
     Args:
         threads: on how many the build will run, TVM_NUM_THREADS; None: one a core of the board. It
-            is the target's `num-cores`.
+            is the target's `num-cores`. More threads at run time may find no work in some
+            functions.
 
     Raises:
+        ValueError: `threads` is not positive.
         schedules.hardware.HardwareError: no table has that name.
     """
     board = hardware.resolve(name)
+    if threads is not None and threads < 1:
+        raise ValueError(f"a build runs on one thread or more, not on {threads}")
     return Target({**board.core.llvm, "num-cores": threads or board.cores})
 
 

@@ -88,7 +88,7 @@ class InlineAsmKernel(MicroKernel):
         pixels,
         row_stride,
         k,
-        ahead=None,
+        ahead: Ahead | None = None,
         next_weights=None,
         clear=True,
     ) -> None:

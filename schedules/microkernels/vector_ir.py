@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tvm import tirx
 
 from ..lowering.emit import LANES, ramp, splat
-from .base import MicroKernel
+from .base import Ahead, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
@@ -31,7 +31,7 @@ class VectorKernel(MicroKernel):
         pixels,
         row_stride,
         k,
-        ahead=None,
+        ahead: Ahead | None = None,
         next_weights=None,
         clear=True,
     ) -> None:

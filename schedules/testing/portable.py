@@ -5,7 +5,7 @@ from __future__ import annotations
 from tvm.tirx import BufferLoad
 
 from ..lowering.emit import LANES, ramp, splat
-from ..microkernels.base import MicroKernel
+from ..microkernels.base import Ahead, MicroKernel
 
 
 class PortableKernel(MicroKernel):
@@ -22,7 +22,7 @@ class PortableKernel(MicroKernel):
         pixels,
         row_stride,
         k,
-        ahead=None,
+        ahead: Ahead | None = None,
         next_weights=None,
         clear=True,
     ) -> None:
