@@ -300,3 +300,25 @@ def test_both_ways_are_measured_on_the_board(name):
         assert outcome.costs_s[0] > 0
         assert outcome.check["max_err"] <= outcome.check["bound"]
         json.dumps(dataclasses.asdict(outcome))
+
+
+@pytest.mark.parametrize(("threads", "is_fused"), [(1, False), (4, True)])
+def test_a_build_follows_the_record_for_its_threads(
+    write, monkeypatch, host_is_arm, threads, is_fused
+):
+    module, core = FUSED["tail of 13"], host.PORTABLE_CORE
+    where = {"core": core.name, "workload": module.workload.key}
+    lines = [
+        json.loads(_line(IN_PIECES, {}, 0.4, **where)),
+        json.loads(_line(ONE_FUNCTION, fire.default(module.workload, core), 0.1, **where)),
+    ]
+    for line, count in zip(lines, (1, 4), strict=True):
+        line["board"]["threads"] = count
+    path = write(*(json.dumps(line) + "\n" for line in lines))
+    shipped = recorded.fastest(recorded.read(path))
+    monkeypatch.setattr(selection, "shipped", lambda: shipped)
+    target = tvm.target.Target({"kind": "llvm", "num-cores": threads})
+    with target:
+        lowered = schedules.pipeline(target)(module.to_relax())
+    names = [each.name_hint for each in lowered.get_global_vars()]
+    assert any("conv2d_fire" in name for name in names) == is_fused
