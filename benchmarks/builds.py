@@ -11,10 +11,8 @@ from tvm.ir import GenericConst
 from tvm.target import Target
 
 import schedules
-from schedules import selection
 from schedules.hardware import Board
 from tuner.board import link
-from tuner.errors import UserError
 from tuner.network_run import Configs
 from tuner.networks import Network
 
@@ -49,16 +47,6 @@ def build_default(network: Network, board: Board, library: Path) -> tvm.IRModule
     with schedules.unregistered():
         target = schedules.target(board.name)
         return _build(network, board, target, relax.get_pipeline("default"), library)
-
-
-def require_records(board: Board, threads: int | None) -> None:
-    """Raise a `UserError` where no tuned records are shipped for `threads` on the board's core."""
-    if not selection.has_shipped(board.core, threads):
-        of = "" if threads is None else f" of {threads} thread{'s' * (threads > 1)}"
-        raise UserError(
-            f"no tuned records{of} are shipped for {board.core.name}",
-            "leave out --tuned, or choose other --threads",
-        )
 
 
 def held_bytes(lowered: tvm.IRModule) -> int:

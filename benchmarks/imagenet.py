@@ -186,8 +186,6 @@ def imagenet_verb(
         raise UserError(
             "--threads is for the emulated board", "set TVM_NUM_THREADS where the server starts"
         )
-    if tuned:
-        builds.require_records(board, threads or board.cores)
     names = networks.names() if model == _ALL else [_OLD_NAMES.get(model, model)]
     known = [networks.get(name) for name in names]
     pause_s = pause if host is not None else 0.0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from benchmarks import builds
 from benchmarks.layer_times import Result, measure
 from benchmarks.provenance import provenance
 from schedules.hardware import Board
+from schedules.selection import has_shipped
 from tuner import networks, records
 from tuner.cli.best import best
 from tuner.cli.options import require_threads, resolve_board, target_option
@@ -24,9 +24,10 @@ from tuner.report.units import format_time
 def _configs(
     tuned: bool, log: Path | None, board: Board, threads: int
 ) -> tuple[Configs | None, str]:
-    if log is None and tuned:
-        builds.require_records(board, threads)
+    if log is None and tuned and has_shipped(board.core, threads):
         return None, "tuned configs"
+    if log is None and tuned:
+        return None, f"hand-picked configs (no tuned ones of {threads} thread(s) are shipped)"
     if log is None:
         return {}, "hand-picked configs"
     if not log.exists():
