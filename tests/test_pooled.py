@@ -127,13 +127,13 @@ LEFT_ALONE = {
     ),
     "narrower than a tile": replace(SQUEEZENET, shape=(1, 3, 57, 9)),
 }
-LARGE_OUTPUT = pooled._LARGE_OUTPUT
+LARGE_OUTPUT = pooled.LARGE_OUTPUT
 
 
 @pytest.fixture(autouse=True)
 def small_maps_count():
     """What is tested is small: as if the map between stayed in no cache."""
-    with mock.patch.object(pooled, "_LARGE_OUTPUT", 0):
+    with mock.patch.object(pooled, "LARGE_OUTPUT", 0):
         yield
 
 
@@ -186,7 +186,7 @@ def test_left_alone(host_is_arm, name):
 
 @pytest.mark.parametrize(("co", "pays"), [(4, False), (64, True)])
 def test_maps_that_stay_in_a_cache_are_left_alone(monkeypatch, co, pays):
-    monkeypatch.setattr(pooled, "_LARGE_OUTPUT", LARGE_OUTPUT)
+    monkeypatch.setattr(pooled, "LARGE_OUTPUT", LARGE_OUTPUT)
     assert pooled.pays(schedules.Conv2dWorkload(1, 3, 224, 224, co, 3, 3, stride=(2, 2))) == pays
 
 
@@ -210,7 +210,7 @@ def test_poolings_may_be_left_apart(host_is_arm):
 def test_any_shape(size, co, conv, pool, ceil, border, epilogue):
     border = min(border, pool[0] // 2)  # what Relax takes
     network = Network((1, *size), co, *conv, *pool, border, ceil, epilogue)
-    with host.as_arm(), mock.patch.object(pooled, "_LARGE_OUTPUT", 0):
+    with host.as_arm(), mock.patch.object(pooled, "LARGE_OUTPUT", 0):
         _agrees(_run_on_host(network), network)
 
 

@@ -10,6 +10,7 @@ from ..knobs import Config
 from ..workload import Conv2dWorkload
 
 CORES = 4  # of most boards: how evenly work divides, for the cost model and hand-picked configs
+LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 
 
 @dataclass(frozen=True)

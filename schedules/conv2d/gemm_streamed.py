@@ -13,12 +13,11 @@ from ..lowering.convolution import Convolution
 from ..microkernels import kernel, tile_cost, tiles
 from ..registry import schedule
 from ..workload import Conv2dWorkload
-from .facts import CORES, NestShape
+from .facts import CORES, LARGE_OUTPUT, NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
 from .pixels import FlatTiling
 
-_LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 _LARGE_MAP = 1024  # pixels
 _LEAST_RUN = 64  # pixels: four lines, of which a core reads three before it knows
 _READ_OF_RUN = 48  # pixels: the three lines of a run that are read
@@ -28,7 +27,7 @@ _READ_OF_RUN = 48  # pixels: the three lines of a run that are read
 class Conv2dGemmStreamed(PackedConv2d):
     def supports(self, workload: Conv2dWorkload, core: Core) -> bool:
         is_plain = workload.groups == 1 and workload.dtype == "float32"
-        is_large = 4 * workload.n * workload.co * workload.pixels >= _LARGE_OUTPUT
+        is_large = 4 * workload.n * workload.co * workload.pixels >= LARGE_OUTPUT
         return is_plain and is_large and workload.pixels >= _LARGE_MAP
 
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:

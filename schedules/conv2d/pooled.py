@@ -21,6 +21,7 @@ from ..lowering.window_rows import WindowRows
 from ..microkernels import kernel
 from ..microkernels.base import Ahead
 from ..workload import Conv2dWorkload
+from .facts import LARGE_OUTPUT
 from .loopnest import Nest, Part
 from .padding import emit_padded, padded_plane
 from .pixels import FlatTiling
@@ -28,7 +29,6 @@ from .pixels import FlatTiling
 _MOST_ROWS = 3  # output rows of the pooling in a band
 _MOST_BYTES = 384 << 10  # of the rows under a band, where it has more than one
 _MOST_WEIGHT_BYTES = 128 << 10  # they are read again for each block of tiles
-_LARGE_OUTPUT = 512 << 10  # bytes: as much as the smallest L2 caches hold
 _ALL_OF_K = Part(0, True, True)
 
 
@@ -41,7 +41,7 @@ def supports(workload: Conv2dWorkload, pool: MaxPool, nr: int) -> bool:
 
 def pays(workload: Conv2dWorkload) -> bool:
     """Whether the map between would not stay in a cache anyway, and the weights do."""
-    is_large = 4 * workload.n * workload.co * workload.pixels >= _LARGE_OUTPUT
+    is_large = 4 * workload.n * workload.co * workload.pixels >= LARGE_OUTPUT
     return is_large and 4 * workload.k * workload.co <= _MOST_WEIGHT_BYTES
 
 

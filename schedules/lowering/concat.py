@@ -16,26 +16,20 @@ from ..hardware import Core
 from . import fire
 from .convolution import Convolution, NotAConvolution, Slot
 from .epilogue import NotElementwise
-from .merging import CallMerger, merge_calls, output_buffer
+from .merging import CallMerger, merging_pass, output_buffer
 from .schedule_pass import emit
 
 CONCAT = "relax.concat"
 _CHANNELS = 1  # axis of NCHW
 
 
-@tvm.transform.module_pass(opt_level=0, name="ConcatInPlace")
-class ConcatInPlace:
+def concat_in_place(core: Core) -> tvm.transform.Pass:
     """Merges `concat(conv(...), conv(...), ...)` along the channels into one function.
 
     Runs after fusion, on a module whose concatenations are not yet lowered. A concatenation of
     anything else, or of results that are used elsewhere too, is left alone.
     """
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    def transform_module(self, mod: tvm.IRModule, _context) -> tvm.IRModule:
-        return merge_calls(_Merger, mod, self._core)
+    return merging_pass("ConcatInPlace", _Merger, core)
 
 
 @mutator

@@ -9,7 +9,6 @@ import numpy as np
 import tvm
 from tvm import relax, tirx
 from tvm.ir import GenericConst
-from tvm.target import Target
 
 from ..conv2d.fire import FireNest
 from ..conv2d.packed import PackedConv2d
@@ -24,7 +23,7 @@ from .convolution import Convolution, Fused, NotAConvolution, Slot
 from .emit import Emitter
 from .epilogue import NotElementwise
 from .schedule_pass import emit
-from .targets import threads_of
+from .targets import current_threads
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def merge(
     workload = FireWorkload(*(part.conv.workload for part in (squeeze, one, three)))
     if not (_repackable(squeeze) and _repackable(one) and _reads_planes(three)):
         return None
-    config = choose_fire(workload, core, threads_of(Target.current(allow_none=True)))
+    config = choose_fire(workload, core, current_threads())
     if config is None:
         return None
     return fuse(workload, (squeeze, one, three), expands[0] is one, output, core, config)

@@ -16,7 +16,7 @@ from ..registry import Schedule
 from ..selection import choose
 from ..workload import Conv2dWorkload
 from . import max_pool
-from .targets import core_of, threads_of
+from .targets import core_of, current_threads
 
 _ATTRIBUTE = "FLegalize"
 _FUSES_ELEMENTWISE = {"op_pattern": 4}  # relax.transform's OpPatternKind kOutEWiseFusable
@@ -140,7 +140,7 @@ def legalize_matmul(builder: relax.BlockBuilder, call: relax.Call, core: Core) -
 
 
 def _choose(workload: Conv2dWorkload, core: Core) -> tuple[Schedule, Config] | None:
-    return choose(workload, core, threads_of(Target.current(allow_none=True)))
+    return choose(workload, core, current_threads())
 
 
 def _call(builder, data, packed, workload: Conv2dWorkload, choice) -> relax.Expr:

@@ -110,14 +110,12 @@ def compute(data: te.Tensor, pool: MaxPool) -> te.Tensor:
 
 def find_annotated(func: tirx.PrimFunc) -> MaxPool | None:
     """The pooling that `func` computes, if that is one of ours and nothing else."""
-    if not isinstance(func.body, SBlockRealize):
+    if len(func.params) != 2 or not isinstance(func.body, SBlockRealize):
         return None
     sch = TensorSchedule(func)
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
     text = sch.get(blocks[-1]).annotations.get(ANNOTATION)
-    if text is None or len(func.params) != 2:
-        return None
-    return MaxPool.from_json(str(text))
+    return None if text is None else MaxPool.from_json(str(text))
 
 
 def schedule_max_pool(func: tirx.PrimFunc) -> tirx.PrimFunc | None:

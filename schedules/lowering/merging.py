@@ -49,12 +49,17 @@ class CallMerger(PyExprMutator):
         return relax.call_tir(self.builder_.add_func(func, name), arguments, replaced.ty)
 
 
-def merge_calls(merger: type[CallMerger], mod: tvm.IRModule, core: Core) -> tvm.IRModule:
-    """`mod` with `merger` applied to its Relax functions, without what is not called any more."""
-    for name, func in mod.functions_items():
-        if isinstance(func, relax.Function):
-            mod = merger(mod, func, core).run(name, func)
-    return relax.transform.DeadCodeElimination()(mod)
+def merging_pass(name: str, merger: type[CallMerger], core: Core) -> tvm.transform.Pass:
+    """Applies `merger` to a module's Relax functions and removes what is not called any more."""
+
+    @tvm.transform.module_pass(opt_level=0, name=name)
+    def run(mod: tvm.IRModule, _context) -> tvm.IRModule:
+        for each, func in mod.functions_items():
+            if isinstance(func, relax.Function):
+                mod = merger(mod, func, core).run(each, func)
+        return relax.transform.DeadCodeElimination()(mod)
+
+    return run
 
 
 def output_buffer(call: relax.Call, name: str) -> tirx.Var:

@@ -18,8 +18,8 @@ from tvm.relax.transform import (
 from tvm.target import Target
 from tvm.tirx.compilation_pipeline import PIPELINE_MAP
 
-from .concat import CONCAT, ConcatInPlace
-from .pooling import PoolInPlace
+from . import pooling
+from .concat import CONCAT, concat_in_place
 from .schedule_pass import ScheduleForArm
 from .targets import core_of
 
@@ -75,8 +75,8 @@ def pipeline(target: Target, *, pool_in_place: bool = True) -> tvm.transform.Pas
         FoldConstant(),
         FuseOps(),
         FuseTIR(),
-        ConcatInPlace(core),
-        *([PoolInPlace(core)] if pool_in_place else []),
+        concat_in_place(core),
+        *([pooling.pool_in_place(core)] if pool_in_place else []),
         LegalizeOps(),
         *cpu_generic.dataflow_lower_passes(target),
         *cpu_generic.finalize_passes(target),

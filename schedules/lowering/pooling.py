@@ -5,7 +5,6 @@ from __future__ import annotations
 import tvm
 from tvm import relax, tirx
 from tvm.relax.expr_functor import mutator
-from tvm.target import Target
 
 from ..conv2d import pooled
 from ..conv2d.facts import CORES
@@ -15,23 +14,17 @@ from ..registry import get
 from . import max_pool
 from .convolution import Convolution, NotAConvolution, Slot
 from .epilogue import NotElementwise
-from .merging import CallMerger, merge_calls, output_buffer
-from .targets import threads_of
+from .merging import CallMerger, merging_pass, output_buffer
+from .targets import current_threads
 
 
-@tvm.transform.module_pass(opt_level=0, name="PoolInPlace")
-class PoolInPlace:
+def pool_in_place(core: Core) -> tvm.transform.Pass:
     """Merges `max_pool2d(conv(...))` into one function where that pays.
 
     Runs after fusion. Convolutions that are computed in another domain (Winograd), or whose result
     is used elsewhere too, are left alone.
     """
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    def transform_module(self, mod: tvm.IRModule, _context) -> tvm.IRModule:
-        return merge_calls(_Merger, mod, self._core)
+    return merging_pass("PoolInPlace", _Merger, core)
 
 
 @mutator
@@ -71,6 +64,5 @@ def merge(
     tile = schedule.register_tile(conv.config)
     if tile is None or not pooled.supports(conv.workload, pool, tile[1]):
         return None
-    threads = threads_of(Target.current(allow_none=True)) or CORES
-    pooled.emit(conv, core, tile, pool, threads)
+    pooled.emit(conv, core, tile, pool, current_threads() or CORES)
     return tirx.PrimFunc([*list(func.params)[:-1], output], conv.body())

@@ -41,6 +41,11 @@ def threads_of(tvm_target: Target | None) -> int | None:
     return None if cores is None else int(cores)
 
 
+def current_threads() -> int | None:
+    """The same of the target that is built for now."""
+    return threads_of(Target.current(allow_none=True))
+
+
 def core_of(tvm_target: Target | None) -> Core | None:
     """The core whose schedules serve a target: its own by `mcpu`, else a relative.
 
