@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,10 +32,18 @@ def zero():
 
 
 class Emitter:
-    """Collects statements; `body()` returns them as one."""
+    """Collects statements; `body()` returns them as one. A function has one emitter.
+
+    TVM's StorageRewrite gives two buffers of the same size one place where the last use of the one
+    and the first of the other are in one loop, if each element is read just before its place is
+    written. It does not see the reads through a view, and takes any for such. So a buffer that is
+    used through a view has a size that no other buffer of the function has.
+    """
 
     def __init__(self) -> None:
         self._scopes: list[list[tirx.Stmt]] = [[]]
+        self._sizes: set[int] = set()
+        self._viewed_sizes: set[int] = set()
 
     def body(self) -> tirx.Stmt:
         """What was emitted, as one statement. The emitter is spent."""
@@ -82,15 +92,26 @@ class Emitter:
         return var
 
     def alloc(self, name: str, size: int):
-        """A flat float32 buffer of `size` elements that lives to the end of the enclosing scope.
+        """A flat float32 buffer that lives to the end of the enclosing scope.
+
+        It has `size` elements or a few more.
 
         A view of it, so that TVM does not look for a smaller one that would do: then a build may
         leave out the pass that does, see `schedules.building.needless_passes`.
         """
-        return self.flat_view(self._allocated(name, size))
+        size = _not_in(self._sizes, size)
+        self._viewed_sizes.add(size)
+        return self.flat_view(self._allocated(name, (size,)))
 
-    def _allocated(self, name: str, size: int):
-        buffer = tirx.decl_buffer((size,), F32, name)
+    def tensor(self, name: str, shape: tuple[int, ...]):
+        """A buffer of `shape`, for views of it. Before all others: it has exactly this size."""
+        assert not self._sizes, f"{name} is not the first buffer of its function"
+        self._viewed_sizes.add(math.prod(shape))
+        return self._allocated(name, shape)
+
+    def _allocated(self, name: str, shape: tuple[int, ...]):
+        self._sizes.add(math.prod(shape))
+        buffer = tirx.decl_buffer(shape, F32, name)
         self.emit(tirx.AllocBuffer(buffer))
         return buffer
 
@@ -102,13 +123,11 @@ class Emitter:
         is stored there is really stored.
         """
         assert size * 4 < _STACK_BYTES, f"{name} has {size} elements: too many for the stack"
-        return self._allocated(name, size)
+        return self._allocated(name, (_not_in(self._viewed_sizes, size),))
 
     def flat_view(self, buffer):
         """`buffer` seen as one row of elements."""
-        size = 1
-        for extent in buffer.shape:
-            size *= int(extent)
+        size = math.prod(int(extent) for extent in buffer.shape)
         view = tirx.decl_buffer((size,), F32, f"{buffer.name}_flat")
         self.emit(tirx.DeclBuffer(view, data=tirx.buffer.buffer_data(buffer)))
         return view
@@ -159,3 +178,8 @@ class Emitter:
     def _close(self) -> tirx.Stmt:
         stmts = self._scopes.pop()
         return stmts[0] if len(stmts) == 1 else tirx.SeqStmt(stmts)
+
+
+def _not_in(taken: set[int], size: int) -> int:
+    """`size`, or the next larger one by lines that is not taken."""
+    return next(each for each in itertools.count(size, LINE) if each not in taken)

@@ -126,11 +126,8 @@ def fuse(
     )
     nest.emit()
     emit(nest.expand3x3, core)
-    for conv in (nest.expand1x1, nest.expand3x3):
-        for text in conv.imports:
-            nest.squeeze.import_llvm(text)
-    func = tirx.PrimFunc([*call.params, output], nest.squeeze.body())
-    return func, call.arguments
+    body = _body(nest.squeeze, nest.expand1x1, nest.expand3x3)
+    return tirx.PrimFunc([*call.params, output], body), call.arguments
 
 
 def in_pieces(
@@ -145,16 +142,25 @@ def in_pieces(
     """
     squeeze = workload.squeeze
     shape = (squeeze.n, squeeze.co, squeeze.oh, squeeze.ow)
-    squeezed = tirx.decl_buffer(shape, "float32", "squeezed")
-    bodies: list[tirx.Stmt] = [tirx.AllocBuffer(squeezed)]
+    emitter = Emitter()
+    squeezed = emitter.tensor("squeezed", shape)
     params: list[tirx.Var] = []
+    convs: list[Convolution] = []
     slots = (Slot(squeezed, 0), *_slots(workload, True, output))
     for func, slot, data in zip(funcs, slots, (None, squeezed, squeezed), strict=True):
-        conv = emit(Convolution(func, slot, Fused(Emitter(), data=data)), core)
-        bodies.append(conv.body())
+        conv = emit(Convolution(func, slot, Fused(emitter, data=data)), core)
+        convs.append(conv)
         inputs = list(func.params)[:-1]
         params += [each for each in inputs if data is None or not each.same_as(conv.data_param)]
-    return tirx.PrimFunc([*params, output], tirx.SeqStmt(bodies))
+    return tirx.PrimFunc([*params, output], _body(*convs))
+
+
+def _body(first: Convolution, *others: Convolution) -> tirx.Stmt:
+    """What was emitted for convolutions that share an emitter, with what all of them import."""
+    for conv in others:
+        for text in conv.imports:
+            first.import_llvm(text)
+    return first.body()
 
 
 def _slots(workload: FireWorkload, one_is_first: bool, output: tirx.Var) -> tuple[Slot, Slot]:
