@@ -48,4 +48,7 @@ FACTS = (
     "winograd_m",
     "log2_mr_expand",
 )
-"""The derived facts; most are explained in `conv2d.facts.NestShape.features`."""
+"""The derived facts; most are explained in `conv2d.facts.NestShape.features`.
+
+`winograd_m` is the width of a tile of Winograd's outputs; `rows_a_tile` is its height.
+"""

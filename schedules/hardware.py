@@ -149,6 +149,10 @@ class Board:
     def l2_bytes(self) -> int:
         return self.figures["l2_bytes"].value
 
+    @property
+    def dram_bytes_per_cycle(self) -> float:
+        return self.figures["dram_mb_per_s"].value * 1e6 / self.clock_hz
+
 
 def cores() -> list[str]:
     """Names of all cores, sorted."""

@@ -113,10 +113,10 @@ class KnobSpace:
         return [self.configs[i] for i in chosen]
 
     def features(self, config: Config) -> list[float]:
-        """One number a knob: log2 of a size, the position of a name among its values."""
+        """One number a knob: log2 of a size; if not all of its values are, the value's position."""
         return [
-            math.log2(value + 1)
-            if isinstance(value := config[name], int)
-            else float(values.index(value))
+            math.log2(int(config[name]) + 1)
+            if all(isinstance(value, int) for value in values)
+            else float(values.index(config[name]))
             for name, values in self.knobs.items()
         ]

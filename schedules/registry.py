@@ -38,6 +38,13 @@ class Schedule(ABC):
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
         """The hand-picked config: a member of `space`, good without any search."""
 
+    def default_for_one(self, workload: Conv2dWorkload, core: Core) -> Config:
+        """The hand-picked config for a build that runs on one thread, which has memory for itself.
+
+        A member of `space`; `default` serves any number of threads.
+        """
+        return self.default(workload, core)
+
     def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
         """What a search begins with: the hand-picked config, then distinct ones unlike it."""
         return [self.default(workload, core)]

@@ -88,7 +88,9 @@ def choose(
     candidates = find(workload, core)
     if not candidates:
         return None
-    return candidates[0], candidates[0].default(workload, core)
+    best = candidates[0]
+    pick = best.default_for_one if threads == 1 else best.default
+    return best, pick(workload, core)
 
 
 def choose_fire(workload: FireWorkload, core: Core, threads: int | None = None) -> Config | None:

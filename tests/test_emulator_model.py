@@ -173,7 +173,7 @@ def test_parallel_tasks_share_the_cores(run):
 
 def test_stores_are_bound_by_the_memory_bus(run):
     words = run.results("stores")[0]
-    bytes_per_cycle = run.board.figures["dram_mb_per_s"].value * 1e6 / run.board.clock_hz
+    bytes_per_cycle = run.board.dram_bytes_per_cycle
     # Lines are written back when L2 is full; few are read, as they are overwritten whole.
     written_back = STORED_LINES - run.board.l2_bytes / 64
     assert words["dram_lines"] == pytest.approx(written_back, rel=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,6 +51,27 @@ TRANSFORMS = {
         ),
     ),
 }
+
+
+class Tile(NamedTuple):
+    """F(rows x columns, 3 x 3): the outputs that are computed together."""
+
+    rows: int
+    columns: int
+
+    @property
+    def inputs(self) -> tuple[int, int]:
+        """Rows and columns of the input under a tile, and of its transform."""
+        return self.rows + 2, self.columns + 2
+
+    @property
+    def places(self) -> int:
+        """Products that a tile of outputs costs for each pair of channels."""
+        return math.prod(self.inputs)
+
+
+TILES: dict[int | str, Tile] = {2: Tile(2, 2), "2x4": Tile(2, 4), 4: Tile(4, 4)}
+"""What the knob `m` may be, from the fewest weights to the fewest products."""
 
 
 def input_rows(m: int, d: Sequence) -> list:

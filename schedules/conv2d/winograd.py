@@ -1,15 +1,19 @@
-"""`conv2d_winograd`: minimal filtering, F(m x m, 3 x 3), for 3x3 convolutions of stride 1.
+"""`conv2d_winograd`: minimal filtering, F(m x n, 3 x 3), for 3x3 convolutions of stride 1.
 
-After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015): a tile of m x m
-outputs costs (m + 2)^2 multiplications a channel pair instead of 9 m^2, so F(2,3) saves 2.25x and
-F(4,3) 4x of the products, at the price of transforming input tiles and sums. Weights are
-transformed and packed at compile time. The products are (m + 2)^2 independent matrix products over
-the same register-tiled micro-kernels as everything else; lanes are tiles, so a transform works on
-four tiles at once. Tiles at the right and lower edge overlap their neighbours instead of reaching
-beyond the map.
+After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015): a tile of m x n
+outputs costs (m + 2)(n + 2) multiplications a channel pair instead of 9 m n, so F(2,3) saves 2.25x
+of the products, F(2x4, 3x3) 3x and F(4,3) 4x, at the price of transforming input tiles and sums,
+and of reading (m + 2)(n + 2) weights instead of 9: where few tiles share them that takes longer
+than multiplying them, and a tile of fewer places wins. Weights are transformed and packed at
+compile time. The products are (m + 2)(n + 2) independent matrix products over the same
+register-tiled micro-kernels as everything else; lanes are tiles, so a transform works on four tiles
+at once. Tiles at the right and lower edge overlap their neighbours instead of reaching beyond the
+map.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from tvm import te, tirx
@@ -24,11 +28,11 @@ from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
 from .facts import CORES, NestShape
 from .padding import pad_compute, padded_plane
-from .transforms import TRANSFORMS, table
+from .transforms import TILES, TRANSFORMS, table
 from .winograd_nest import WinogradNest, tile_count, tile_grid
 
-# One core alone reads about so much; the boards differ by less than the rule needs to know.
-_MEMORY_BYTES_PER_CYCLE = 0.8
+# What one of several cores reads; the boards differ by less than the rule needs to know.
+_BYTES_PER_CYCLE = 0.8
 # Of transformed tiles, beside weights and products in an L2 of 512 KiB or more.
 _BLOCK_BYTES = 256 * 1024
 
@@ -46,19 +50,20 @@ class Conv2dWinograd(Schedule):
 
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
         def allowed(config: Config) -> bool:
-            m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
-            block = int(config["block"])
+            tile, mr, nr = TILES[config["m"]], int(config["mr"]), int(config["nr"])
+            block, count = int(config["block"]), tile_count(workload, tile)
             return (
                 (mr, nr) in tiles(core)
                 and (mr <= workload.co or mr == 4)
-                and (nr <= tile_count(workload, m) or nr == 4)
-                and m <= min(workload.oh, workload.ow)
-                and (block == 1 or block // 2 < -(-tile_count(workload, m) // nr))
+                and (nr <= count or nr == 4)
+                and tile.rows <= workload.oh
+                and tile.columns <= workload.ow
+                and (block == 1 or block // 2 < -(-count // nr))
             )
 
         return KnobSpace(
             {
-                "m": (2, 4),
+                "m": tuple(TILES),
                 "mr": (4, 6, 8, 12),
                 "nr": (4, 8, 12, 16),
                 "block": (1, 2, 4, 8, 16),
@@ -68,60 +73,37 @@ class Conv2dWinograd(Schedule):
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
-        return self.starts(workload, core)[0]
+        """Square tiles: all cores together have few weights to read, or few products to compute."""
+        return self._best(workload, core, [2, 4], _cycles_beside_others)
+
+    def default_for_one(self, workload: Conv2dWorkload, core: Core) -> Config:
+        return self._best(workload, core, list(TILES), _cycles_alone)
 
     def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
         """The hand-picked config of each m: what they ask of memory differs most."""
-        l2_bytes = hardware.board(core.usual_board).l2_bytes
+        default = self.default(workload, core)
+        others = {c["m"] for c in self.space(workload, core)} - {default["m"]}
+        best = (
+            self._best(workload, core, [m], _cycles_beside_others) for m in TILES if m in others
+        )
+        return [default, *best]
 
-        def streams(config: Config) -> bool:
-            """Whether most weights come from memory in each pass over them."""
-            return weight_bytes(config) > 8 * l2_bytes
-
-        def weight_bytes(config: Config) -> int:
-            return 4 * (int(config["m"]) + 2) ** 2 * workload.ci * workload.co
-
-        def cost(config: Config) -> float:
-            """Cycles of one core: products, idle lanes and rows counted, or reading the weights.
-
-            The cores share tiles of rows. Where all of them wait for memory, an idle one does no
-            harm, and an in-order one gains from tiles that leave it time to prefetch.
-            """
-            m, mr, nr = int(config["m"]), int(config["mr"]), int(config["nr"])
-            in_order = core.pipeline == "in-order"
-            together = mr if in_order and streams(config) else mr * CORES
-            rows = -(-workload.co // together) * together
-            columns = -(-tile_count(workload, m) // nr) * nr
-            products = (m + 2) ** 2 * rows * columns * workload.ci / LANES
-            busy = products * tile_cost(core, mr, nr)
-            return max(busy, weight_bytes(config) / _MEMORY_BYTES_PER_CYCLE)
-
-        def misfit(config: Config) -> int:
-            """0 if a block stays in the caches, 1 if only what one place reads of it, else 2.
-
-            In L2 it stays beside the weights that all its places are multiplied with; in L1 what
-            the products at one place read of it. Weights that come from memory once a block are
-            worth all of L1: what it cannot hold is prefetched from L2.
-            """
-            places, row = (int(config["m"]) + 2) ** 2, 4 * workload.ci
-            groups = -(-tile_count(workload, int(config["m"])) // int(config["nr"]))
-            block = min(int(config["block"]), groups)
-            at_one_place = row * int(config["nr"]) * block
-            if streams(config):
-                in_l2 = places * (at_one_place + row * int(config["mr"])) <= l2_bytes
-                in_l1 = at_one_place <= core.l1d_bytes
-                return 0 if in_l1 and in_l2 else 2 - in_l1
-            fits = at_one_place <= core.l1d_bytes // 4 and places * at_one_place <= _BLOCK_BYTES
-            return 0 if block == 1 or fits else 2
+    def _best(
+        self,
+        workload: Conv2dWorkload,
+        core: Core,
+        tile_names: Sequence[int | str],
+        cycles: Callable[[Conv2dWorkload, Core, Config], float],
+    ) -> Config:
+        """The config that takes least; of equal ones that whose blocks fit the caches."""
 
         def rank(config: Config) -> tuple:
+            cost = cycles(workload, core, config)
             shares_channels, block = config["share"] == "channels", int(config["block"])
-            return (cost(config), not shares_channels, misfit(config), -block, str(config))
+            misfit = _misfit(workload, core, config)
+            return (cost, not shares_channels, misfit, -block, str(config))
 
-        ranked = sorted(self.space(workload, core), key=rank)
-        return [
-            next(c for c in ranked if c["m"] == m) for m in dict.fromkeys(c["m"] for c in ranked)
-        ]
+        return min((c for c in self.space(workload, core) if c["m"] in tile_names), key=rank)
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.95 if min(workload.oh, workload.ow) >= 4 and workload.ci >= 16 else 0.4
@@ -132,38 +114,38 @@ class Conv2dWinograd(Schedule):
         Measured on random data: 2 and 20 times the error of a direct sum; `tests/test_errors.py`
         holds every schedule to a quarter of the bound that follows.
         """
-        return {2: 2.0, 4: 16.0}[int(config["m"])]
+        return {2: 2.0, "2x4": 6.0, 4: 16.0}[config["m"]]
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
-        m, nr = int(config["m"]), int(config["nr"])
-        count = -(-tile_count(workload, m) // nr)
+        tile, nr = TILES[config["m"]], int(config["nr"])
+        count = -(-tile_count(workload, tile) // nr)
         nest = NestShape(
             mr=int(config["mr"]),
             nr=nr,
             pixel_tiles=count,
-            covered=count * nr * m * m,
+            covered=count * nr * tile.rows * tile.columns,
             block=int(config["block"]),
             over_channels=config["share"] == "channels",
             packed=True,
-            rows_a_tile=m,
+            rows_a_tile=tile.rows,
         ).features(workload, core)
-        return {**nest, "winograd_m": float(m)}
+        return {**nest, "winograd_m": float(tile.columns)}
 
     def packed_shape(self, workload: Conv2dWorkload, config: Config) -> tuple[int, int, int]:
-        """(tiles of channels times 36 or 16 places, CI, MR).
+        """(tiles of channels times places, CI, MR).
 
         Places of one tile of channels are consecutive: read one after the other, they would else
         lie a power of two apart and fall into the same sets of the caches.
         """
-        places, mr = (int(config["m"]) + 2) ** 2, int(config["mr"])
+        places, mr = TILES[config["m"]].places, int(config["mr"])
         return (places * -(-workload.co // mr), workload.ci, mr)
 
     def pack(self, weight: np.ndarray, workload: Conv2dWorkload, config: Config) -> np.ndarray:
-        g = TRANSFORMS[int(config["m"])].g
+        down, across = (TRANSFORMS[m].g for m in TILES[config["m"]])
         mr = int(config["mr"])
         channel_tiles = -(-workload.co // mr)
         # In float64: the transform is done once and should not add to the error.
-        moved = np.einsum("ir,ocrs,js->ijoc", g, weight.astype(np.float64), g)
+        moved = np.einsum("ir,ocrs,js->ijoc", down, weight.astype(np.float64), across)
         padded = np.zeros((*moved.shape[:2], channel_tiles * mr, workload.ci))
         padded[:, :, : workload.co] = moved
         by_tile = padded.reshape(-1, channel_tiles, mr, workload.ci).transpose(1, 0, 3, 2)
@@ -171,18 +153,19 @@ class Conv2dWinograd(Schedule):
         return np.ascontiguousarray(by_tile.reshape(shape).astype(np.float32))
 
     def pack_compute(self, weight: te.Tensor, workload: Conv2dWorkload, config: Config):
-        g = TRANSFORMS[int(config["m"])].g
-        size, mr = g.shape[0], int(config["mr"])
+        tile, mr = TILES[config["m"]], int(config["mr"])
+        down, across = (TRANSFORMS[m].g for m in tile)
+        places, columns = tile.places, tile.inputs[1]
         r, s = te.reduce_axis((0, 3), name="r"), te.reduce_axis((0, 3), name="s")
 
         def element(at, k, row):
-            place, channel = at % (size * size), at // (size * size) * mr + row
+            place, channel = at % places, at // places * mr + row
             value = tirx.if_then_else(
                 channel < workload.co,
                 weight[tirx.min(channel, workload.co - 1), k, r, s],
                 tirx.const(0.0, weight.dtype),
             )
-            factor = table(g, place // size, r) * table(g, place % size, s)
+            factor = table(down, place // columns, r) * table(across, place % columns, s)
             return te.sum(factor * value, axis=[r, s])
 
         return te.compute(self.packed_shape(workload, config), element, name="pack_weight")
@@ -190,38 +173,39 @@ class Conv2dWinograd(Schedule):
     def compute(
         self, data: te.Tensor, weight: te.Tensor, workload: Conv2dWorkload, config: Config
     ) -> te.Tensor:
-        m, mr = int(config["m"]), int(config["mr"])
-        bt, at = TRANSFORMS[m].bt, TRANSFORMS[m].at
-        size = m + 2
-        rows, columns = tile_grid(workload, m)
+        tile, mr = TILES[config["m"]], int(config["mr"])
+        down, across = (TRANSFORMS[m] for m in tile)
+        (m_rows, m_columns), (size_y, size_x), places = tile, tile.inputs, tile.places
+        rows, columns = tile_grid(workload, tile)
         padded = pad_compute(data, workload)
         height, width = padded_plane(workload)
-        r, s = te.reduce_axis((0, size), name="r"), te.reduce_axis((0, size), name="s")
+        r, s = te.reduce_axis((0, size_y), name="r"), te.reduce_axis((0, size_x), name="s")
 
         def moved_input(place, n, k, y, x):
-            row, column = tirx.min(y * m, height - size), tirx.min(x * m, width - size)
-            factor = table(bt, place // size, r) * table(bt, place % size, s)
+            row = tirx.min(y * m_rows, height - size_y)
+            column = tirx.min(x * m_columns, width - size_x)
+            factor = table(down.bt, place // size_x, r) * table(across.bt, place % size_x, s)
             return te.sum(factor * padded[n, k, row + r, column + s], axis=[r, s])
 
-        shape = (size * size, workload.n, workload.ci, rows, columns)
+        shape = (places, workload.n, workload.ci, rows, columns)
         moved = te.compute(shape, moved_input, name="input_transform")
         k = te.reduce_axis((0, workload.ci), name="k")
 
         def product(place, n, c, y, x):
-            packed = weight[c // mr * (size * size) + place, k, c % mr]
+            packed = weight[c // mr * places + place, k, c % mr]
             return te.sum(packed * moved[place, n, k, y, x], axis=k)
 
-        shape = (size * size, workload.n, workload.co, rows, columns)
+        shape = (places, workload.n, workload.co, rows, columns)
         products = te.compute(shape, product, name="products")
-        i, j = te.reduce_axis((0, size), name="i"), te.reduce_axis((0, size), name="j")
+        i, j = te.reduce_axis((0, size_y), name="i"), te.reduce_axis((0, size_x), name="j")
 
         def output(n, c, y, x):
-            row, column = tirx.min(y // m, rows - 1), tirx.min(x // m, columns - 1)
+            row, column = tirx.min(y // m_rows, rows - 1), tirx.min(x // m_columns, columns - 1)
             # In an overlapped tile a pixel's place counts from where the tile begins.
-            down = y - tirx.min(row * m, workload.oh - m)
-            right = x - tirx.min(column * m, workload.ow - m)
-            factor = table(at, down, i) * table(at, right, j)
-            return te.sum(factor * products[i * size + j, n, c, row, column], axis=[i, j])
+            below = y - tirx.min(row * m_rows, workload.oh - m_rows)
+            right = x - tirx.min(column * m_columns, workload.ow - m_columns)
+            factor = table(down.at, below, i) * table(across.at, right, j)
+            return te.sum(factor * products[i * size_x + j, n, c, row, column], axis=[i, j])
 
         return annotated(output, workload, self.name, config)
 
@@ -231,3 +215,60 @@ class Conv2dWinograd(Schedule):
             nest.emit_over_channels()
         else:
             nest.emit_over_pixels()
+
+
+def _weight_bytes(workload: Conv2dWorkload, config: Config) -> int:
+    """Of all transformed weights."""
+    return 4 * TILES[config["m"]].places * workload.ci * workload.co
+
+
+def _streams(workload: Conv2dWorkload, core: Core, config: Config) -> bool:
+    """Whether most weights come from memory in each pass over them."""
+    return _weight_bytes(workload, config) > 8 * hardware.board(core.usual_board).l2_bytes
+
+
+def _cycles_alone(workload: Conv2dWorkload, core: Core, config: Config) -> float:
+    """Of one core that has memory for itself. Of reading the weights most is not hidden."""
+    read = _weight_bytes(workload, config) / hardware.board(core.usual_board).dram_bytes_per_cycle
+    return _busy_cycles(workload, core, config) + read
+
+
+def _cycles_beside_others(workload: Conv2dWorkload, core: Core, config: Config) -> float:
+    """Of one core while others read their part of the weights."""
+    read = _weight_bytes(workload, config) / _BYTES_PER_CYCLE
+    return max(_busy_cycles(workload, core, config), read)
+
+
+def _busy_cycles(workload: Conv2dWorkload, core: Core, config: Config) -> float:
+    """Products on one core, idle lanes and rows counted.
+
+    The cores share tiles of rows. Where all of them wait for memory, an idle one does no harm, and
+    an in-order one gains from tiles that leave it time to prefetch.
+    """
+    tile, mr, nr = TILES[config["m"]], int(config["mr"]), int(config["nr"])
+    in_order = core.pipeline == "in-order"
+    together = mr if in_order and _streams(workload, core, config) else mr * CORES
+    rows = -(-workload.co // together) * together
+    columns = -(-tile_count(workload, tile) // nr) * nr
+    products = tile.places * rows * columns * workload.ci / LANES
+    return products * tile_cost(core, mr, nr)
+
+
+def _misfit(workload: Conv2dWorkload, core: Core, config: Config) -> int:
+    """0 if a block stays in the caches, 1 if only what one place reads of it, else 2.
+
+    In L2 it stays beside the weights that all its places are multiplied with; in L1 what the
+    products at one place read of it. Weights that come from memory once a block are worth all of
+    L1: what it cannot hold is prefetched from L2.
+    """
+    l2_bytes = hardware.board(core.usual_board).l2_bytes
+    tile, row = TILES[config["m"]], 4 * workload.ci
+    groups = -(-tile_count(workload, tile) // int(config["nr"]))
+    block = min(int(config["block"]), groups)
+    at_one_place = row * int(config["nr"]) * block
+    if _streams(workload, core, config):
+        in_l2 = tile.places * (at_one_place + row * int(config["mr"])) <= l2_bytes
+        in_l1 = at_one_place <= core.l1d_bytes
+        return 0 if in_l1 and in_l2 else 2 - in_l1
+    fits = at_one_place <= core.l1d_bytes // 4 and tile.places * at_one_place <= _BLOCK_BYTES
+    return 0 if block == 1 or fits else 2

@@ -12,6 +12,7 @@ from typing import Any
 
 from schedules import Conv2dWorkload, FireWorkload, hardware
 from schedules.conv2d.facts import CORES
+from schedules.conv2d.transforms import Tile
 from schedules.hardware import Core
 
 _LANES = 4
@@ -79,17 +80,17 @@ def least_s(
     """
     hot, moving = _split(static)
     vectors = workload.macs / _LANES * facts.get("waste", 1.0)
-    m = int(facts.get("winograd_m", 0))
-    if m:  # (m + 2)^2 products make m^2 results of nine products each
-        vectors *= (m + 2) ** 2 / (workload.kh * workload.kw * m * m)
+    tile = _winograd_tile(facts)
+    if tile:  # its places make rows x columns results of nine products each
+        vectors *= tile.places / (workload.kh * workload.kw * tile.rows * tile.columns)
     peak = 2 * _LANES / core.peak_flops_per_cycle
     cycles = vectors * (hot["cycles"] / hot["fmas"] if hot else peak)
     # Each run of the inner loop ends with a branch that nobody foresees.
-    tile = 2 ** (facts.get("log2_mr", 0.0) + facts.get("log2_nr", 0.0)) / _LANES
-    depth = workload.ci if m else workload.k
-    cycles += vectors / (tile * depth) * core.figures["mispredict_cycles"].value
+    sums = 2 ** (facts.get("log2_mr", 0.0) + facts.get("log2_nr", 0.0)) / _LANES
+    depth = workload.ci if tile else workload.k
+    cycles += vectors / (sums * depth) * core.figures["mispredict_cycles"].value
     if moving and workload.groups == 1:
-        cycles += _moving_cycles(workload, facts, m, moving)
+        cycles += _moving_cycles(workload, facts, tile, moving)
     clock_hz = hardware.board(core.usual_board).clock_hz
     return cycles * facts.get("imbalance", 1.0) / CORES / clock_hz
 
@@ -110,6 +111,11 @@ def least_fire_s(workload: FireWorkload, core: Core, facts: Mapping[str, float])
     return cycles / CORES / hardware.board(core.usual_board).clock_hz
 
 
+def _winograd_tile(facts: Mapping[str, float]) -> Tile | None:
+    columns = int(facts.get("winograd_m", 0))
+    return Tile(int(facts["rows_a_tile"]), columns) if columns else None
+
+
 def _split(static: Mapping[str, Any] | None) -> tuple[_Loop | None, list[_Loop]]:
     """The loop with the largest share of multiply-adds, and the others that store."""
     loops = static["loops"] if static else []
@@ -122,16 +128,19 @@ def _split(static: Mapping[str, Any] | None) -> tuple[_Loop | None, list[_Loop]]
 
 
 def _moving_cycles(
-    workload: Conv2dWorkload, facts: Mapping[str, float], m: int, moving: Sequence[_Loop]
+    workload: Conv2dWorkload,
+    facts: Mapping[str, float],
+    tile: Tile | None,
+    moving: Sequence[_Loop],
 ) -> float:
     mr = round(2 ** facts.get("log2_mr", 0.0))
     idle_rows = -(-workload.co // mr) * mr / workload.co
     pixels = workload.n * workload.pixels * facts.get("waste", 1.0) / idle_rows
-    if m:
+    if tile:
         # An iteration transforms four tiles of a channel, or a tile of four; inputs lie outermost.
         slowest = sorted(moving, key=lambda loop: -loop["cycles"])[:2]
         slowest.sort(key=lambda loop: loop["depth"])
-        tiles = pixels / m**2 / _LANES
+        tiles = pixels / (tile.rows * tile.columns) / _LANES
         return tiles * (
             workload.ci * slowest[0]["cycles"] + workload.co * slowest[-1]["cycles"]
             if len(slowest) > 1
