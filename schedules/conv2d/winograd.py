@@ -29,7 +29,8 @@ from ..workload import Conv2dWorkload
 from .facts import CORES, NestShape
 from .padding import pad_compute, padded_plane
 from .transforms import TILES, TRANSFORMS, table
-from .winograd_nest import WinogradNest, tile_count, tile_grid
+from .winograd_nest import WinogradNest
+from .winograd_tiling import tile_count, tile_grid
 
 # What one of several cores reads; the boards differ by less than the rule needs to know.
 _BYTES_PER_CYCLE = 0.8

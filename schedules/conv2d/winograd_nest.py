@@ -13,26 +13,16 @@ from ..knobs import Config
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
-from ..workload import Conv2dWorkload
 from .ahead import next_if_last
 from .facts import CORES
 from .padding import copy_padded_rows, padded_plane
-from .transforms import TILES, Tile, input_rows, output_rows
+from .transforms import TILES
+from .winograd_tiling import Tiling
+from .winograd_transforms import TileTransforms
 
 # Elements. Without them the places of one tile would lie a power of two apart for most numbers of
 # channels, in the same few sets of the L1 cache, and push each other out as they are written.
 _PLACE_PADDING = 16
-
-
-def tile_grid(workload: Conv2dWorkload, tile: Tile) -> tuple[int, int]:
-    """Rows and columns of tiles that cover the output; the last ones overlap."""
-    return -(-workload.oh // tile.rows), -(-workload.ow // tile.columns)
-
-
-def tile_count(workload: Conv2dWorkload, tile: Tile) -> int:
-    """Tiles of one image."""
-    rows, columns = tile_grid(workload, tile)
-    return rows * columns
 
 
 class WinogradNest:
@@ -40,17 +30,20 @@ class WinogradNest:
 
     def __init__(self, conv: Convolution, core: Core, config: Config) -> None:
         self.conv, self.e, self.workload = conv, conv.e, conv.workload
-        self.tile = TILES[config["m"]]
-        self.places = self.tile.places
+        self.places = TILES[config["m"]].places
         self.kernel = kernel(core, int(config["mr"]), int(config["nr"]))
         self.mr, self.nr = self.kernel.mr, self.kernel.nr
         self.channel_tiles = -(-self.workload.co // self.mr)
-        self.count = tile_count(self.workload, self.tile)
-        self.groups = -(-self.count // self.nr)  # of NR tiles
+        self.tiling = Tiling(self.workload, TILES[config["m"]], self.nr)
+        self.groups = self.tiling.groups
         self.place_size = self.workload.ci * self.nr + _PLACE_PADDING
         self.group_size = self.places * self.place_size
         self.products_size = self.places * self.mr * self.nr
+        self.transforms = TileTransforms(self.conv, self.tiling, self.place_size, self.mr * self.nr)
         self.block = min(int(config["block"]), self.groups)
+        # Between the two halves of a transform are up to 36 vectors. Where far fewer registers are
+        # LLVM spills more than those; then the first halves of several transforms come first.
+        self.halves_in_registers = self.places < 2 * core.figures["vector_registers"].value
         self.together = self._tiles_together(core)
         self.batches = -(-self.channel_tiles // self.together)
 
@@ -133,30 +126,6 @@ class WinogradNest:
         fits = kept_bytes <= hardware.board(core.usual_board).l2_bytes
         return 1 if fits else -(-self.channel_tiles // CORES)
 
-    def _first_tile(self, group):
-        """Where a group of NR tiles begins; the last one early enough to be whole."""
-        return tirx.min(group * self.nr, max(self.count - self.nr, 0))
-
-    def _origins(self, group, quad) -> list[tuple]:
-        """(row, column) of the first output pixel of four tiles of a group."""
-        e, workload = self.e, self.workload
-        _, columns = tile_grid(workload, self.tile)
-        first = self._first_tile(group) + quad * LANES
-        origins = []
-        for lane in range(LANES):
-            tile = first + lane
-            if self.count < self.nr:
-                tile = tirx.min(tile, self.count - 1)
-            tile = e.bind(f"tile{lane}", tile)
-            row = self._first_row(tile)
-            column = tirx.min(
-                tirx.floormod(tile, columns) * self.tile.columns, workload.ow - self.tile.columns
-            )
-            origins.append(
-                (e.bind_opaque(f"row{lane}", row), e.bind_opaque(f"column{lane}", column))
-            )
-        return origins
-
     def _transform_channel(self, image, ci, first, turns, moved) -> None:
         """B^T d B of one channel of a block's tiles.
 
@@ -168,51 +137,24 @@ class WinogradNest:
         data, start = self.conv.data, plane * (height * width)
         if any(workload.padding) and self.conv.source is None:
             data, start = e.alloc("padded", height * width), 0
-            top = e.bind_opaque("top", self._first_row(self._first_tile(first)))
-            last = tirx.min((first + turns) * self.nr - 1, self.count - 1)
-            end = e.bind_opaque("end", self._first_row(last) + self.tile.inputs[0])
-            copy_padded_rows(self.conv, plane, data, top, end - top)
+            begin, end = self.tiling.rows_under(first, turns)
+            top = e.bind_opaque("top", begin)
+            copy_padded_rows(self.conv, plane, data, top, e.bind_opaque("end", end) - top)
         # TVM compares all indices of a buffer, but not those of a view of it: that takes seconds.
         data = e.flat_view(data)
-        with e.loop(turns, "group") as group:
-            self._transform_input(data, start, first + group, ci, moved, group)
-
-    def _first_row(self, tile):
-        """The first row of the output in a tile, and of the padded plane under it."""
-        _, columns = tile_grid(self.workload, self.tile)
-        row = tirx.floordiv(tile, columns) * self.tile.rows
-        return tirx.min(row, self.workload.oh - self.tile.rows)
-
-    def _transform_input(self, data, plane, group, ci, moved, slot) -> None:
-        """B^T d B of one channel of NR tiles: `moved[slot, place, ci, tile]`."""
-        e, (rows, columns) = self.e, self.tile.inputs
-        _, width = padded_plane(self.workload)
-        with e.loop(self.nr // LANES, "quad") as quad:
-            offsets = [
-                e.bind(f"offset{lane}", row * width + column)
-                for lane, (row, column) in enumerate(self._origins(group, quad))
-            ]
-            half = e.registers("half", self.places * LANES)
-            for column in range(columns):
-                pixels = [
-                    self._gather(data, plane, offsets, r * width + column) for r in range(rows)
-                ]
-                for i, value in enumerate(input_rows(self.tile.rows, pixels)):
-                    e.store(half, ramp((i * columns + column) * LANES), value)
-            at = e.bind("at", slot * self.group_size + ci * self.nr + quad * LANES)
-            for i in range(rows):
-                pixels = [self._vector(half, i * columns + column) for column in range(columns)]
-                for j, value in enumerate(input_rows(self.tile.columns, pixels)):
-                    e.store(moved, ramp(at + (i * columns + j) * self.place_size), value)
-
-    def _gather(self, data, plane, offsets, at: int):
-        """The same pixel of four tiles."""
-        pixels = [BufferLoad(data, [plane + offset + at]) for offset in offsets]
-        return tirx.Shuffle(pixels, list(range(LANES)))
-
-    @staticmethod
-    def _vector(buffer, index):
-        return BufferLoad(buffer, [ramp(index * LANES)])
+        quads, size = self.tiling.quads, self.transforms.input_half
+        halves = None if self.halves_in_registers else e.alloc("halves", self.block * quads * size)
+        if halves is not None:
+            with e.loop(turns, "group") as group, e.loop(quads, "quad") as quad:
+                at = (group * quads + quad) * size
+                self.transforms.halve_input(data, start, first + group, quad, halves, at)
+        with e.loop(turns, "group") as group, e.loop(quads, "quad") as quad:
+            half, half_at = halves, (group * quads + quad) * size
+            if half is None:
+                half, half_at = e.registers("half", size), 0
+                self.transforms.halve_input(data, start, first + group, quad, half, half_at)
+            at = e.bind("at", group * self.group_size + ci * self.nr + quad * LANES)
+            self.transforms.finish_input(half, half_at, moved, at)
 
     def _multiply(
         self, channel_tile, place, moved, products, group, slot, turns, next_tile
@@ -236,42 +178,19 @@ class WinogradNest:
 
     def _transform_output(self, image, channel_tile, group, products, slot) -> None:
         """A^T p A of each channel and tile, through the epilogue into the output."""
-        e, m, (rows, columns) = self.e, self.tile.rows, self.tile.inputs
-        with e.loop(self.nr // LANES, "quad") as quad:
-            origins = self._origins(group, quad)
+        e, size = self.e, self.transforms.output_half
+        with e.loop(self.tiling.quads, "quad") as quad:
+            origins = self.tiling.origins(e, group, quad)
+            at = slot * self.products_size + quad * LANES
+            halves = None if self.halves_in_registers else e.alloc("halves", self.mr * size)
+            if halves is not None:
+                with e.loop(self.mr, "row") as row:
+                    self.transforms.halve_output(products, at + row * self.nr, halves, row * size)
             with e.loop(self.mr, "row") as row:
                 channel = e.bind("channel", channel_tile * self.mr + row)
                 with e.when(channel < self.workload.co):
-                    half = e.registers("half", m * columns * LANES)
-                    at = slot * self.products_size + row * self.nr + quad * LANES
-                    for column in range(columns):
-                        places = [r * columns + column for r in range(rows)]
-                        sums = [self._product(products, at, place) for place in places]
-                        for i, value in enumerate(output_rows(m, sums)):
-                            e.store(half, ramp((i * columns + column) * LANES), value)
-                    self._store_tiles(image, channel, origins, half)
-
-    def _product(self, products, at, place: int):
-        """The products of four tiles at one place of one channel."""
-        return BufferLoad(products, [ramp(at + place * (self.mr * self.nr))])
-
-    def _store_tiles(self, image, channel, origins, half) -> None:
-        """The second half of the output transform of four tiles, and their stores row by row."""
-        e, (rows, m), (_, columns) = self.e, self.tile, self.tile.inputs
-        # Tile after tile, so that a row of m pixels is consecutive.
-        out = e.registers("out", LANES * rows * m)
-        for i in range(rows):
-            sums = [self._vector(half, i * columns + column) for column in range(columns)]
-            pixels = output_rows(m, sums)
-            for lane in range(LANES):
-                start = (lane * rows + i) * m
-                if m == LANES:
-                    lanes = [lane + LANES * j for j in range(m)]
-                    e.store(out, ramp(start), tirx.Shuffle(pixels, lanes))
-                else:
-                    for j in range(m):
-                        e.store(out, start + j, tirx.Shuffle([pixels[j]], [lane]))
-        for lane, (y, x) in enumerate(origins):
-            for i in range(rows):
-                offset = (y + i) * self.workload.ow + x
-                self.conv.store_row(image, channel, offset, out, (lane * rows + i) * m, m)
+                    half, half_at = halves, row * size
+                    if half is None:
+                        half, half_at = e.registers("half", size), 0
+                        self.transforms.halve_output(products, at + row * self.nr, half, half_at)
+                    self.transforms.finish_output(half, half_at, image, channel, origins)

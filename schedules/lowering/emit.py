@@ -31,6 +31,16 @@ def zero():
     return tirx.const(0.0, F32)
 
 
+def maximum(a, b):
+    """The larger one of floats or vectors of them; one instruction on ARM. NaN if one is NaN."""
+    return tirx.call_llvm_pure_intrin(str(a.ty.dtype), "llvm.maximum", a, b)
+
+
+def minimum(a, b):
+    """The same of the smaller one."""
+    return tirx.call_llvm_pure_intrin(str(a.ty.dtype), "llvm.minimum", a, b)
+
+
 class Emitter:
     """Collects statements; `body()` returns them as one. A function has one emitter.
 

@@ -8,6 +8,8 @@ import tvm
 from tvm import tirx
 from tvm_ffi import structural_equal
 
+from .emit import F32, maximum, minimum
+
 
 class NotElementwise(Exception):
     """The expression reads its inputs in a way that cannot be replayed tile by tile."""
@@ -96,6 +98,10 @@ class Epilogue:
             return self._read(expr, conv_value, load)
         if isinstance(expr, tirx.FloatImm | tirx.IntImm):
             return expr
+        if isinstance(expr, tirx.Max | tirx.Min) and str(expr.ty.dtype) == F32:
+            # TVM's own are a comparison and a selection: two instructions on ARM.
+            larger_or_smaller = maximum if isinstance(expr, tirx.Max) else minimum
+            return larger_or_smaller(again(expr.a), again(expr.b))
         if isinstance(expr, _BINARY):
             return type(expr)(again(expr.a), again(expr.b))
         if isinstance(expr, tirx.Select):

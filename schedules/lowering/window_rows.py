@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tvm import tirx
 from tvm.tirx import BufferLoad
 
-from .emit import LANES, LINE, Emitter, ramp, splat
+from .emit import LANES, LINE, Emitter, maximum, ramp, splat
 
 if TYPE_CHECKING:
     from .max_pool import MaxPool
@@ -104,7 +104,7 @@ class WindowRows:
         values = [BufferLoad(self._data, [index(line + column)]) for line in lines]
         if not first:
             values.append(BufferLoad(row, [at]))
-        self._e.store(row, at, reduce(_maximum, values))
+        self._e.store(row, at, reduce(maximum, values))
 
     def _reduce_rows(self, row, x, out, store: Store) -> None:
         """Stores one tile of outputs from the column maxima."""
@@ -112,11 +112,11 @@ class WindowRows:
         first = pool.border - pool.padding[1] + x * step
         if self._tile == 1:
             taps = [BufferLoad(row, [first + tap]) for tap in range(pool.kernel[1])]
-            store(out, reduce(_maximum, taps), 1)
+            store(out, reduce(maximum, taps), 1)
             return
         for i in range(0, self._tile, LANES):
             taps = [self._strided(row, first, i, tap) for tap in range(pool.kernel[1])]
-            store(out + i, reduce(_maximum, taps), LANES)
+            store(out + i, reduce(maximum, taps), LANES)
 
     def _strided(self, row, first, i: int, tap: int):
         """What `tap` of the windows of outputs `i` to `i + 3` sees: elements `stride` apart."""
@@ -147,10 +147,3 @@ class WindowRows:
         one_more = shift == 1 and behind == self._tile
         high = splat(BufferLoad(row, [first + 2 * behind + half])) if one_more else vector(behind)
         return tirx.Shuffle([low, high], list(range(shift, shift + LANES)))
-
-
-def _maximum(a, b):
-    """One instruction on ARM; a NaN in a window makes its maximum NaN."""
-    dtype = str(a.ty.dtype)
-    suffix = "v4f32" if dtype == "float32x4" else "f32"
-    return tirx.call_llvm_pure_intrin(dtype, f"llvm.maximum.{suffix}", a, b)
