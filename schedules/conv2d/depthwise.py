@@ -33,7 +33,8 @@ from .padding import pad_compute
 _REGISTERS = {"armv7": 16, "aarch64": 32}
 _WIDTHS = (4, 8, 12, 16, 20, 28, 56)
 _HEIGHTS = (1, 2, 4, 7, 14)
-_LOWEST_LARGE_PLANE = 15  # rows
+# Output rows: from here on a plane is computed band by band, on in-order cores and on all.
+_LOWEST_IN_BANDS, _LOWEST_LARGE_PLANE = 8, 15
 _ROW_AHEAD = 56  # input pixels of one row that a hand-picked tile spans
 
 
@@ -60,7 +61,7 @@ class DepthwiseConv2d(Schedule):
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
-        heights = {1} if workload.oh >= _LOWEST_LARGE_PLANE else {1, workload.oh}
+        heights = _heights(workload, core)
         widest = max(_ROW_AHEAD // workload.stride[1], LANES)
 
         def cost(config: Config) -> float:
@@ -155,6 +156,19 @@ class DepthwiseConv2d(Schedule):
                 for x, column in _each(e, columns, MARGIN, "tile_column"):
                     ahead = start + (row + 1) * band + column * share + further
                     tile.emit(image, channel, start, y, x, (ahead, -(-share // LINE)))
+
+
+def _heights(workload: Conv2dWorkload, core: Core) -> set[int]:
+    """How high hand-picked tiles may be.
+
+    While a band of tiles is computed the next one is fetched. A plane in one piece loads each row
+    once, but an in-order core waits for the whole of it. On the smallest planes that is little.
+    """
+    if workload.oh >= _LOWEST_LARGE_PLANE:
+        return {1}
+    if workload.oh >= _LOWEST_IN_BANDS and core.pipeline == "in-order":
+        return {2} if workload.stride[0] == 1 else {1}
+    return {1, workload.oh}
 
 
 def _weight_vectors(workload: Conv2dWorkload) -> int:
