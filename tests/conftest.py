@@ -16,6 +16,11 @@ from tuner.board.launch import EmulatedBoard
 ISA_BOARDS = {"armv7": "rk3288", "aarch64": "rasp3b-64"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first: begun last, one worker would be alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def host_is_arm() -> Iterator[None]:
     """Builds for this machine as if it were an ARM board, so that the result can be run."""

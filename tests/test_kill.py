@@ -15,6 +15,7 @@ _TRIALS, _KILLS = 100, 50
 _BATCH = 16  # trials of a round
 
 
+@pytest.mark.long
 @pytest.mark.board
 def test_a_run_that_was_killed_fifty_times_ends_as_one_that_was_not(tmp_path):
     killed, whole = tmp_path / "killed.jsonl", tmp_path / "whole.jsonl"
