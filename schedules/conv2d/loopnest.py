@@ -18,8 +18,8 @@ from tvm.tirx import BufferLoad, ForKind
 
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
-from ..microkernels.base import Ahead, MicroKernel
-from .ahead import next_if_last
+from ..microkernels.base import Ahead, Following, MicroKernel
+from .ahead import following_if_last
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
@@ -157,7 +157,7 @@ class Nest:
 
     def _next(self, tile, turns):
         """From the weights of a tile of pixels to those of the one after it, of `turns`."""
-        return next_if_last(tile, turns, self.conv.workload.k * self.kernel.mr)
+        return following_if_last(tile, turns, self.conv.workload.k * self.kernel.mr)
 
     def _sums(self, tiles: int):
         """Memory for the partial sums of so many tiles of pixels, where there are any."""
@@ -227,7 +227,7 @@ class Nest:
         panel,
         part: Part,
         sum_at,
-        next_weights,
+        following: Following | None,
         stage: RowStage | None = None,
     ) -> None:
         """One MR x NR tile: the sum over a part of K in registers; after the last one its epilogue.
@@ -235,7 +235,7 @@ class Nest:
         Args:
             panel: (buffer, index) of the packed pixels.
             sum_at: (buffer, index) of partial sums, if K has several parts.
-            next_weights: see `MicroKernel.emit`.
+            following: see `MicroKernel.emit`.
             stage: takes the sums, to apply the epilogue later.
         """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
@@ -261,7 +261,7 @@ class Nest:
             ahead=self._ahead(image, channel_tile, tile, origin)
             if part.is_last and not stage
             else None,
-            next_weights=next_weights,
+            following=following,
             clear=part.is_first,
         )
         if not part.is_last:

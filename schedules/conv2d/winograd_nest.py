@@ -13,7 +13,7 @@ from ..knobs import Config
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
-from .ahead import next_if_last
+from .ahead import following_if_last
 from .facts import CORES
 from .padding import copy_padded_rows, padded_plane
 from .transforms import TILES
@@ -170,7 +170,7 @@ class WinogradNest:
             pixels=(moved, group * self.group_size + place * self.place_size),
             row_stride=self.nr,
             k=workload.ci,
-            next_weights=next_if_last(group, turns, next_tile),
+            following=following_if_last(group, turns, next_tile),
         )
         result = slot * self.products_size + place * (self.mr * self.nr)
         for i in range(0, self.mr * self.nr, LANES):

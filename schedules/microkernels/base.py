@@ -30,6 +30,18 @@ class Ahead(NamedTuple):
     lines: int | None = None
 
 
+class Following(NamedTuple):
+    """Weights that a later call reads, to be fetched meanwhile.
+
+    Attributes:
+        condition: whether the next call does; else it reads the same ones again.
+        distance: elements from these weights to those, an expression.
+    """
+
+    condition: Any
+    distance: Any
+
+
 class MicroKernel(ABC):
     """`accumulators[i, j] = sum over k of weights[k, i] * pixels[k, j]`, i < MR, j < NR.
 
@@ -56,7 +68,7 @@ class MicroKernel(ABC):
         row_stride,
         k,
         ahead: Ahead | None = None,
-        next_weights=None,
+        following: Following | None = None,
         clear=True,
     ) -> None:
         """Emits the kernel.
@@ -69,8 +81,7 @@ class MicroKernel(ABC):
             row_stride: elements from one row of pixels to the next.
             k: length of the sums.
             ahead: what to fetch meanwhile, beside the operands.
-            next_weights: elements from these weights to those that the next call reads, an
-                expression: they are fetched meanwhile; a hint. None: it reads the same.
+            following: weights to fetch meanwhile, a hint.
             clear: whether the sums begin at zero, not at what `accumulators` holds.
         """
 

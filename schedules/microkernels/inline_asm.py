@@ -7,13 +7,13 @@ epilogue behind it, nothing touches memory.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tvm import tirx
 from tvm.tirx import BufferLoad
 
 from ..lowering.emit import LANES
-from .base import Ahead, MicroKernel
+from .base import Ahead, Following, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
@@ -89,7 +89,7 @@ class InlineAsmKernel(MicroKernel):
         row_stride,
         k,
         ahead: Ahead | None = None,
-        next_weights=None,
+        following: Following | None = None,
         clear=True,
     ) -> None:
         conv.import_llvm(self.llvm_ir(k))
@@ -99,7 +99,9 @@ class InlineAsmKernel(MicroKernel):
         if lines is not None and self.steps(k) > lines:
             stride = 0
         integer = f"int{self.pointer_bits}"
-        far = NEAR_BYTES // 4 if next_weights is None else next_weights
+        far: Any = NEAR_BYTES // 4
+        if following is not None:
+            far = tirx.Select(following.condition, following.distance, far)
         operands = {
             "weights": tirx.address_of(BufferLoad(weights[0], [weights[1]])),
             "pixels": tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),

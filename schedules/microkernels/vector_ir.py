@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tvm import tirx
 
 from ..lowering.emit import LANES, ramp, splat
-from .base import Ahead, MicroKernel
+from .base import Ahead, Following, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
@@ -32,13 +32,26 @@ class VectorKernel(MicroKernel):
         row_stride,
         k,
         ahead: Ahead | None = None,
-        next_weights=None,
+        following: Following | None = None,
         clear=True,
     ) -> None:
         e = conv.e
         if clear:
             self.clear(conv, accumulators)
+        operands = (accumulators, weights, pixels, row_stride, k)
+        if following is None:
+            self._products(e, *operands, None)
+            return
+        with e.when(following.condition):
+            self._products(e, *operands, following.distance)
+        with e.when(tirx.Not(following.condition)):
+            self._products(e, *operands, None)
+
+    def _products(self, e, accumulators, weights, pixels, row_stride, k, distance) -> None:
+        """The loop over K. What lies `distance` elements behind the weights is prefetched."""
         with e.loop(k, "k") as step:
+            if distance is not None:
+                e.prefetch(weights[0], weights[1] + step * self.mr + distance)
             row = [
                 self.vector(pixels[0], pixels[1] + step * row_stride + j)
                 for j in range(0, self.nr, LANES)

@@ -23,7 +23,7 @@ class PortableKernel(MicroKernel):
         row_stride,
         k,
         ahead: Ahead | None = None,
-        next_weights=None,
+        following=None,
         clear=True,
     ) -> None:
         e = conv.e
