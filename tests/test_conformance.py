@@ -57,6 +57,7 @@ BREAKS = {
     "supports returns 1": {"supports": lambda self, workload, core: 1},
     "the space is empty": {"space": lambda self, workload, core: KnobSpace({"mr": ()})},
     "is not in the space": {"default": lambda self, workload, core: {"mr": 5}},
+    "for one thread": {"default_for_one": lambda self, workload, core: {"mr": 5}},
     "fitness is not in": {"fitness": lambda self, workload, core: 2.0},
     "error_growth": {"error_growth": lambda self, config: 0.5},
     "not contiguous float32": {"pack": lambda self, weight, workload, config: weight},

@@ -107,6 +107,8 @@ def check_declaration(schedule: Schedule, workload: Conv2dWorkload, core: Core) 
     default = schedule.default(workload, core)
     require(default in space, f"the default {default} is not in the space")
     require(default == schedule.default(workload, core), "the default is not always the same")
+    alone = schedule.default_for_one(workload, core)
+    require(alone in space, f"the default for one thread {alone} is not in the space")
     distinct = {tuple(config[knob] for knob in space.names) for config in space}
     require(len(distinct) == len(space), "the space holds a config twice")
     require(0 < schedule.fitness(workload, core) <= 1, "fitness is not in (0, 1]")
