@@ -17,7 +17,8 @@ _BATCH = 16  # trials of a round
 
 @pytest.mark.long
 @pytest.mark.board
-def test_a_run_that_was_killed_fifty_times_ends_as_one_that_was_not(tmp_path):
+def test_a_run_that_was_killed_fifty_times_ends_as_one_that_was_not(armv7_board, tmp_path):
+    # The fixture is there so that the board's programs are built: kills are to hit runs, not that.
     killed, whole = tmp_path / "killed.jsonl", tmp_path / "whole.jsonl"
     program = Path(__file__).with_name("killed_runs.py")
     done = subprocess.run(
