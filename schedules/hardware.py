@@ -151,6 +151,7 @@ class Board:
 
     @property
     def dram_bytes_per_cycle(self) -> float:
+        """Of memory, shared by all cores, a cycle of one."""
         return self.figures["dram_mb_per_s"].value * 1e6 / self.clock_hz
 
 

@@ -59,7 +59,7 @@ class TileTransforms:
     def _pixels(self, data, row, offsets: list) -> list:
         """A row of the input under four tiles: the vector of each column has a lane of each tile.
 
-        Four columns at a time are loaded from each tile, the last ones of a tile in any case.
+        Four columns at a time are loaded from each tile: of six the first four and the last four.
         """
         e, (_, columns) = self.conv.e, self.tiling.tile.inputs
 
@@ -67,7 +67,8 @@ class TileTransforms:
             vectors = [BufferLoad(data, [ramp(row + offset + first)]) for offset in offsets]
             return transposed([e.bind_vector("pixels", each) for each in vectors])
 
-        return four(0) + four(columns - LANES)[2 * LANES - columns :]
+        first = four(0)
+        return first if columns == LANES else first + four(columns - LANES)[2 * LANES - columns :]
 
     def finish_input(self, half, start, moved, at) -> None:
         """B^T (d B) from `half` into `moved` from element `at`, place by place."""
