@@ -22,7 +22,7 @@ setup(
             *("cores/*.toml", "boards/*.toml", "records/*.jsonl"),
             "microkernels/orders/*.json",
         ],
-        "tuner.board": ["clock_loop.cc", "server/**/*", "emulator/*.c", "emulator/*.h"],
+        "tuner.board": ["clock_loop.cc", "server/**/*", "emulator/*.[ch]", "arithmetic/*.[ch]"],
         "tuner.board.rehearsal": ["library.c"],
         "tuner.export": ["runner/*"],
         "tuner.report": ["*.css"],

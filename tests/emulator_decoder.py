@@ -38,7 +38,6 @@ class Decoder:
         library = folder / "libdecoder.so"
         files = (
             "decode.c",
-            "elided.c",
             "operands.c",
             *(path.name for path in SOURCES.glob("mnemonics*.c")),
         )

@@ -21,6 +21,7 @@ _KEEP_S = 30 * 24 * 3600
 _HERE = Path(__file__).parent
 _SERVER = _HERE / "server"
 _EMULATOR = _HERE / "emulator"
+_ARITHMETIC = _HERE / "arithmetic"
 _RUNNER = _HERE.parent / "export" / "runner"
 _COMPAT = (_SERVER / "compat", _SERVER / "compat/src/runtime", _SERVER / "compat/src/runtime/rpc")
 
@@ -35,8 +36,12 @@ _COMMON_FLAGS = (
 _RUNTIME_FLAGS = (*_COMMON_FLAGS, "-w")  # warnings in TVM's sources are not ours to mend
 _OWN_FLAGS = (*_COMMON_FLAGS, "-Wall", "-Wextra")
 _LINK_FLAGS = ("-static", "-s", "-Wl,--gc-sections", "-lpthread")
-# Integer arithmetic only, and no -march=native: cycles must not depend on the host.
-_PLUGIN_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
+# No -march=native, and the model has integers only: cycles must not depend on the host. What the
+# arithmetic computes must not either: a product and a sum stay two operations.
+_PLUGIN_FLAGS = (
+    *("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"),
+    "-ffp-contract=off",
+)
 
 
 def cache_folder() -> Path:
@@ -84,14 +89,14 @@ def emulator_plugin(progress: bool = True) -> Path:
     """Path of the QEMU plugin, built if it is not there yet; raises as `server_binary` does."""
     tools = toolchain.find_host()
     units = [
-        Unit(path.stem, (path,), (_EMULATOR,), flags=_PLUGIN_FLAGS, language="c")
-        for path in sorted(_EMULATOR.glob("*.c"))
+        Unit(path.stem, (path,), (_EMULATOR, _ARITHMETIC), flags=_PLUGIN_FLAGS, language="c")
+        for path in sorted([*_EMULATOR.glob("*.c"), *_ARITHMETIC.glob("*.c")])
     ]
     return build_program(
         "libemulator.so",
         units,
         tools,
-        link=lambda objects, output: [*tools.compiler, "-shared", *objects, "-o", output],
+        link=lambda objects, output: [*tools.compiler, "-shared", *objects, "-lm", "-o", output],
         title="building the emulator (first use, some seconds)",
         progress=progress,
     )

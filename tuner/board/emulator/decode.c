@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "elided.h"
 #include "mnemonics.h"
 #include "operands.h"
 
@@ -175,8 +174,7 @@ int decode(enum isa isa, const char *text, struct instruction *out) {
   memset(out, 0, sizeof *out);
   out->class = CLASS_UNKNOWN;
   out->accumulator = out->writeback = -1;
-  char printed[24] = "", storage[MAX_ELIDED_TEXT];
-  text = elided_text(isa, text, storage);
+  char printed[24] = "";
   text += strspn(text, " \t");
   size_t length = strcspn(text, " \t");
   if (length >= sizeof printed) return 0;

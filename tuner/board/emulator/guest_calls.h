@@ -11,7 +11,7 @@
 
 #define GUEST_CALL_NUMBER 4242
 #define GUEST_HELLO_MAGIC 0x4d524154u /* "TARM" */
-#define GUEST_ABI_VERSION 2u
+#define GUEST_ABI_VERSION 3u
 #define GUEST_RESULT_WORDS 16
 #define GUEST_OVER_BUDGET 75 /* exit status of a process whose timed region took too many cycles */
 
@@ -26,7 +26,10 @@ enum guest_call {
   GUEST_FLUSH = 7,      /* empty caches, forget branch and prefetch history, all cores */
   GUEST_PRELOAD = 8,    /* argument, length: put these bytes in L2, as if just written there */
   GUEST_NOW = 9,        /* argument: uint64_t *, cycles since the region began (0 outside one) */
-  GUEST_BUDGET = 10     /* argument: const uint64_t *, most cycles a region may take; 0: any number */
+  GUEST_BUDGET = 10,    /* argument: const uint64_t *, most cycles a region may take; 0: any number */
+  GUEST_VECTORS = 11,   /* argument: const char[32], what the first two vector registers hold now */
+  GUEST_LIBRARY = 12,   /* argument, length: machine code was loaded there, none of it ran yet */
+  GUEST_CODE = 13       /* argument, length: of that, these bytes are instructions, and writable */
 };
 
 /* Meaning of the result words of GUEST_END.  They count the region just ended only. */

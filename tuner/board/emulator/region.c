@@ -167,7 +167,7 @@ static void join_loop(void) {
   select_core(0, end + parameters.fork_join_cycles);
 }
 
-static void *guest_memory(int is_64_bit, uint64_t address) {
+void *guest_memory(int is_64_bit, uint64_t address) {
   uintptr_t base = &guest_base ? guest_base : 0;
   return (void *)(base + (uintptr_t)(is_64_bit ? address : (uint32_t)address));
 }

@@ -21,4 +21,7 @@ void region_access_rest(uint64_t last, int instruction, int is_store);
 /* One guest call; is_64_bit tells how wide its addresses are. */
 void region_guest_call(int is_64_bit, uint64_t operation, uint64_t argument, uint64_t length);
 
+/* Where the host finds what lies at an address of the guest. */
+void *guest_memory(int is_64_bit, uint64_t address);
+
 #endif

@@ -55,6 +55,8 @@ constexpr size_t kPage = 4096;
 // the size of one way of every cache modelled.
 constexpr size_t kLoadAlignment = 64 << 10;
 
+LibraryHook library_hook = nullptr;
+
 class ElfLibrary final : public ffi::Library {
  public:
   explicit ElfLibrary(const std::string& path) : path_(path) {
@@ -63,6 +65,7 @@ class ElfLibrary final : public ffi::Library {
     const auto* segments = reinterpret_cast<const Segment*>(file.data() + header->e_phoff);
     const Dynamic* dynamic = Map(file, segments, header->e_phnum);
     ReadDynamic(dynamic);
+    if (library_hook != nullptr) library_hook(file, base_, size_);
     Protect(segments, header->e_phnum);
     __builtin___clear_cache(base_, base_ + size_);
   }
@@ -253,6 +256,8 @@ ffi::Module Load(ffi::String path, ffi::String) {
 void InstallElfLoader() {
   ffi::Function::SetGlobal("ffi.Module.load_from_file.so", ffi::Function::FromTyped(Load), true);
 }
+
+void OnLibraryLoaded(LibraryHook hook) { library_hook = hook; }
 
 TVMFFISafeCallType KernelEntry(const ffi::Module& module, const std::string& name) {
   const auto found = Libraries().find(module.get());

@@ -9,6 +9,11 @@ namespace server {
 // Takes over ffi.Module's loader of .so files.
 void InstallElfLoader();
 
+// To be called with each library before it runs, while its code can be written: the file, and where
+// it was loaded.
+using LibraryHook = void (*)(const std::string& file, char* base, size_t bytes);
+void OnLibraryLoaded(LibraryHook hook);
+
 // Entry point of a kernel of a loaded library; nullptr if `module` holds no machine code itself.
 TVMFFISafeCallType KernelEntry(const tvm::ffi::Module& module, const std::string& name);
 

@@ -7,6 +7,7 @@ void InstallEmulatedHooks() {
   InstallModelTimer();
   InstallTimeEvaluator();
   InstallSequentialTasks();
+  InstallCodeHook();
 }
 
 }  // namespace server

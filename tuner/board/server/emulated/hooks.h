@@ -9,5 +9,6 @@ void InstallModelTimer();      // timer.cc
 void InstallTimeEvaluator();   // time_evaluator.cc
 void InstallSequentialTasks(); // parallel.cc
 void InstallDataArena();       // arena.cc
+void InstallCodeHook();        // code.cc
 
 }  // namespace server
