@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from schedules import hardware
-from tuner.board import emulator, toolchain
+from tuner.board import arithmetic, emulator, toolchain
 from tuner.board.emulator import params
 from tuner.errors import UserError
 
 SOURCES = Path(emulator.__file__).parent
+ARITHMETIC = Path(arithmetic.__file__).parent
 DATA = Path(__file__).parent / "data"
 # What only works inside QEMU.
 PLUGIN = (
     *("main", "region", "join", "report", "guest_registers", "memo", "memo_events", "fetch"),
-    "branch",
+    *("branch", "translate"),
 )
+COMPUTED = ("operation", "exact", "compute", "replaced")
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
@@ -30,10 +32,10 @@ def program(tmp_path_factory) -> Path:
         compiler = toolchain.find_host().compiler
     except UserError as error:
         pytest.skip(str(error))
-    command = [*compiler, *FLAGS, f"-I{SOURCES}", str(DATA / "emulator/sanitized.c")]
-    done = subprocess.run(
-        [*command, *map(str, files), "-o", str(output)], capture_output=True, text=True, check=False
-    )
+    files += [ARITHMETIC / f"{name}.c" for name in COMPUTED]
+    command = [*compiler, *FLAGS, f"-I{SOURCES}", f"-I{ARITHMETIC}"]
+    command += [str(DATA / "emulator/sanitized.c"), *map(str, files), "-lm", "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "asan" in done.stderr or "ubsan" in done.stderr:
         pytest.skip("the compiler comes without sanitizers")
     assert done.returncode == 0, done.stderr

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "addresses.h"
+#include "compute.h"
 #include "decode.h"
 #include "decode_cache.h"
+#include "replaced.h"
 #include "static_model.h"
 
 enum { MAX_TEXT = 256, LOOP_LINES = 24 };
@@ -31,6 +33,31 @@ static void decode_copy(enum isa isa, const char *text, size_t length) {
   free(copy);
 }
 
+/* Code of random words: what is replaced, computed on random registers. */
+static void compute_code(enum isa isa) {
+  enum { WORDS = 4096, REGISTERS = 32 };
+  uint32_t *code = malloc(sizeof *code * WORDS), state = 1, encoding;
+  char *vectors = calloc(REGISTERS, 16), text[MAX_OPERATION_TEXT];
+  for (int i = 0; i < WORDS; i++) code[i] = state = state * 1664525u + 1013904223u;
+  for (int i = 0; i < WORDS; i += 2) /* fmla by element and vmla.f32, with any registers */
+    code[i] = isa == ISA_A64 ? 0x4f801000u | (code[i] & 0x3f0bff) : 0xf2000d50u | (code[i] & 0x4eeeae);
+  replaced_code(isa, 4096, code, sizeof *code * WORDS);
+  for (int i = 0; i < WORDS; i++) {
+    struct operation each;
+    if (!replaced_operation(isa, 4096 + 4u * (unsigned)i, &code[i], 4, &each, &encoding)) continue;
+    operation_text(&each, text);
+    memcpy(vectors + 16 * (i % REGISTERS), &encoding, sizeof encoding);
+    struct placed_operation placed = {
+        .kind = each.kind, .by_element = each.by_element, .is_last = 1,
+        .d = (uint16_t)(16 * each.d), .n = (uint16_t)(16 * each.n),
+        .m = (uint16_t)(16 * each.m + 4 * each.element)};
+    compute_on(isa == ISA_A32)(vectors, &placed);
+  }
+  replaced_forget(4096, 4);
+  free(vectors);
+  free(code);
+}
+
 int main(int count, char **arguments) {
   struct parameters *board = count == 3 ? static_load(arguments[1]) : NULL;
   if (!board) return 2;
@@ -38,6 +65,7 @@ int main(int count, char **arguments) {
   int is_a64 = atoi(arguments[2]), lines = 0;
   char text[MAX_TEXT], loop[LOOP_LINES * MAX_TEXT] = "";
   struct static_result result;
+  compute_code(is_a64 ? ISA_A64 : ISA_A32);
   while (fgets(text, sizeof text, stdin)) {
     text[strcspn(text, "\n")] = 0;
     for (size_t length = 0; length <= strlen(text); length++)

@@ -9,6 +9,9 @@ typedef float floats __attribute__((vector_size(16)));
 typedef uint32_t words __attribute__((vector_size(16)));
 typedef uint64_t halves __attribute__((vector_size(16)));
 
+#if defined(__x86_64__) && !defined(NO_FAST) /* a test compares */
+#define HAS_FAST
+#endif
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE floats vector_at(const char *place) {
@@ -30,8 +33,9 @@ ALWAYS_INLINE floats fused(floats n, floats m, floats d) {
 }
 
 ALWAYS_INLINE words least(words a, words b) {
-  words smaller = a < b;
-  return (a & smaller) | (b & ~smaller);
+  words result;
+  for (int i = 0; i < 4; i++) result[i] = a[i] < b[i] ? a[i] : b[i];
+  return result;
 }
 
 /* 0 gives the largest number, then come the smallest floats in order; the sign is gone. */
@@ -92,28 +96,26 @@ ALWAYS_INLINE void run(char *file, const struct placed_operation *at, int is_a32
   }
 }
 
-static void run_any(char *file, const struct placed_operation *first) {
-  if (first->is_a32) run(file, first, 1);
-  else run(file, first, 0);
+static void run_a32(char *file, const struct placed_operation *first) { run(file, first, 1); }
+
+static void run_a64(char *file, const struct placed_operation *first) { run(file, first, 0); }
+
+#ifdef HAS_FAST
+#define FAST __attribute__((target("avx2,fma")))
+
+FAST static void run_a32_fast(char *file, const struct placed_operation *first) {
+  run(file, first, 1);
 }
 
-#ifdef __x86_64__
-/* The same for hosts with these instructions. */
-__attribute__((target("avx2,fma"))) static void run_fast(char *file,
-                                                         const struct placed_operation *first) {
-  if (first->is_a32) run(file, first, 1);
-  else run(file, first, 0);
+FAST static void run_a64_fast(char *file, const struct placed_operation *first) {
+  run(file, first, 0);
 }
 #endif
 
-void compute(char *vector_file, const struct placed_operation *first) {
-#ifdef __x86_64__
-  static int is_fast = -1;
-  if (is_fast < 0) is_fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (is_fast) {
-    run_fast(vector_file, first);
-    return;
-  }
+compute_function compute_on(int is_a32) {
+#ifdef HAS_FAST
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return is_a32 ? run_a32_fast : run_a64_fast;
 #endif
-  run_any(vector_file, first);
+  return is_a32 ? run_a32 : run_a64;
 }

@@ -9,12 +9,15 @@
 
 /* One that knows where its registers lie: offsets in bytes from the start of the vector file. */
 struct placed_operation {
-  uint8_t kind, by_element, is_a32;
+  uint8_t kind, by_element;
   uint8_t is_last; /* of a run */
   uint16_t d, n, m;
 };
 
 /* Does `first` and those that follow up to the last one of the run. */
-void compute(char *vector_file, const struct placed_operation *first);
+typedef void (*compute_function)(char *vector_file, const struct placed_operation *first);
+
+/* The fastest way this host has. */
+compute_function compute_on(int is_a32);
 
 #endif

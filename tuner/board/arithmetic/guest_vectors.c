@@ -5,12 +5,12 @@
 #include <malloc.h>
 #include <string.h>
 
-enum { MAX_THREADS = 256, MAX_STRIDE = 256 };
+enum { MAX_STRIDE = 256 };
 
 int guest_vector_stride;
+char *guest_vector_files[MAX_GUEST_THREADS];
 
-static size_t offset;             /* in the CPU structure */
-static char *files[MAX_THREADS]; /* the registers of each thread, once asked for */
+static size_t offset; /* in the CPU structure */
 
 static char *current_cpu(void) {
   char **current = dlsym(RTLD_DEFAULT, "current_cpu"); /* QEMU's, of this thread */
@@ -37,12 +37,12 @@ void guest_vectors_find(const uint8_t shown[2 * VECTOR_BYTES]) {
   }
 }
 
-char *guest_vectors(unsigned vcpu) {
-  if (vcpu >= MAX_THREADS) return current_cpu() + offset;
-  if (!files[vcpu]) files[vcpu] = current_cpu() + offset;
-  return files[vcpu];
+char *guest_vectors_now(unsigned vcpu) {
+  char *file = current_cpu() + offset;
+  if (vcpu < MAX_GUEST_THREADS) guest_vector_files[vcpu] = file;
+  return file;
 }
 
 void guest_vectors_forget(unsigned vcpu) {
-  if (vcpu < MAX_THREADS) files[vcpu] = 0;
+  if (vcpu < MAX_GUEST_THREADS) guest_vector_files[vcpu] = 0;
 }

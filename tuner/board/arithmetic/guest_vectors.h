@@ -13,8 +13,18 @@ extern int guest_vector_stride;
 /* Call it at a guest call: what the first two registers hold. */
 void guest_vectors_find(const uint8_t shown[2 * VECTOR_BYTES]);
 
+enum { MAX_GUEST_THREADS = 256 };
+
+/* The first register of each guest thread, once asked for; 0: not yet. */
+extern char *guest_vector_files[MAX_GUEST_THREADS];
+
+char *guest_vectors_now(unsigned vcpu);
+
 /* The first register of a guest thread, which has to be the one that calls. */
-char *guest_vectors(unsigned vcpu);
+static inline char *guest_vectors(unsigned vcpu) {
+  char *known = vcpu < MAX_GUEST_THREADS ? guest_vector_files[vcpu] : 0;
+  return known ? known : guest_vectors_now(vcpu);
+}
 
 /* A thread begins. */
 void guest_vectors_forget(unsigned vcpu);

@@ -4,6 +4,12 @@
 
 #include "guest_vectors.h"
 
+int runs_left_out;
+
+static compute_function compute;
+
+void runs_create(enum isa isa) { compute = compute_on(isa == ISA_A32); }
+
 static void on_run(unsigned vcpu, void *first) { compute(guest_vectors(vcpu), first); }
 
 /* As decode.h numbers them: 64-bit registers on A32. */
@@ -13,6 +19,7 @@ static uint64_t vector_bits(const struct operation *operation, int vector) {
 
 void run_append(struct pending_run *run, struct qemu_plugin_insn *insn,
                 const struct operation *operation) {
+  if (runs_left_out) return;
   if (run->count == run->capacity) {
     run->capacity = run->capacity ? 2 * run->capacity : 4;
     run->operations = realloc(run->operations, (size_t)run->capacity * sizeof *run->operations);
@@ -20,7 +27,6 @@ void run_append(struct pending_run *run, struct qemu_plugin_insn *insn,
   run->operations[run->count++] = (struct placed_operation){
       .kind = operation->kind,
       .by_element = operation->by_element,
-      .is_a32 = operation->is_a32,
       .d = (uint16_t)(operation->d * guest_vector_stride),
       .n = (uint16_t)(operation->n * guest_vector_stride),
       .m = (uint16_t)(operation->m * guest_vector_stride + 4 * operation->element)};

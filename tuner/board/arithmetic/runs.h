@@ -14,6 +14,11 @@ struct pending_run {
   struct qemu_plugin_insn *last; /* where it is due */
 };
 
+/* Nothing is computed: results are wrong, times are not, unless a result decides a branch. */
+extern int runs_left_out;
+
+void runs_create(enum isa isa);
+
 /* The next instruction of the block is a replaced one. */
 void run_append(struct pending_run *run, struct qemu_plugin_insn *insn,
                 const struct operation *operation);

@@ -69,6 +69,25 @@ static inline void guest_call(enum guest_call operation, const void *argument, u
   (void)syscall(GUEST_CALL_NUMBER, (long)operation, argument, length);
 }
 
+/* GUEST_VECTORS with the first two vector registers holding these 32 bytes. */
+static inline void guest_call_vectors(const char *bytes) {
+#if defined(__aarch64__)
+  register long number __asm__("x8") = GUEST_CALL_NUMBER;
+  register long operation __asm__("x0") = GUEST_VECTORS;
+  register const char *argument __asm__("x1") = bytes;
+  __asm__ volatile("ldp q0, q1, [x1]\n svc #0"
+                   : "+r"(operation) : "r"(number), "r"(argument) : "v0", "v1", "memory");
+#elif defined(__arm__)
+  register long number __asm__("r7") = GUEST_CALL_NUMBER;
+  register long operation __asm__("r0") = GUEST_VECTORS;
+  register const char *argument __asm__("r1") = bytes;
+  __asm__ volatile("vld1.8 {q0, q1}, [r1]\n svc #0"
+                   : "+r"(operation) : "r"(number), "r"(argument) : "q0", "q1", "memory");
+#else
+  (void)bytes;
+#endif
+}
+
 static inline void guest_call_core(enum guest_call operation, unsigned long core) {
   (void)syscall(GUEST_CALL_NUMBER, (long)operation, core, 0L);
 }

@@ -1,6 +1,6 @@
 /* The plugin's entry, its options, and the guest's calls.
  *
- *   qemu-arm -plugin libemulator.so,params=FILE[,arithmetic=qemu][,memo=off][,report=on]
+ *   qemu-arm -plugin libemulator.so,params=FILE[,arithmetic=qemu|none][,memo=off][,report=on]
  *     [,profile=FILE] program
  *
  * One guest thread counts, the one that began the timed region: the server runs the tasks of a
@@ -19,6 +19,7 @@
 #include "qemu_plugin.h"
 #include "region.h"
 #include "report.h"
+#include "runs.h"
 #include "translate.h"
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
@@ -27,7 +28,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 
 static enum isa isa;
 static int want_report;
-static int host_computes = 1;
+static int leave_arithmetic; /* to QEMU */
 static const char *profile_path;
 
 static void on_system_call(qemu_plugin_id_t id, unsigned vcpu, int64_t number, uint64_t a1,
@@ -38,7 +39,7 @@ static void on_system_call(qemu_plugin_id_t id, unsigned vcpu, int64_t number, u
   if (a1 == GUEST_BEGIN) timed_vcpu = vcpu;
   guest_registers_find(isa, number, (const uint64_t[]){a1, a2, a3, a4, a5, a6});
   if (a1 < GUEST_VECTORS) region_guest_call(isa == ISA_A64, a1, a2, a3);
-  else if (host_computes) guest_code_call(isa, a1, a2, a3);
+  else if (!leave_arithmetic) guest_code_call(isa, a1, a2, a3);
 }
 
 static void on_thread(qemu_plugin_id_t id, unsigned vcpu) {
@@ -68,8 +69,9 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
   for (int i = 0; i < argc; i++) {
     if (!strncmp(argv[i], "params=", 7)) parameter_path = argv[i] + 7;
     else if (!strncmp(argv[i], "profile=", 8)) profile_path = strdup(argv[i] + 8);
-    else if (!strcmp(argv[i], "arithmetic=host")) host_computes = 1;
-    else if (!strcmp(argv[i], "arithmetic=qemu")) host_computes = 0;
+    else if (!strcmp(argv[i], "arithmetic=host")) leave_arithmetic = runs_left_out = 0;
+    else if (!strcmp(argv[i], "arithmetic=qemu")) leave_arithmetic = 1;
+    else if (!strcmp(argv[i], "arithmetic=none")) runs_left_out = 1;
     else if (!strcmp(argv[i], "memo=off")) use_memo = 0;
     else if (!strcmp(argv[i], "memo=on")) use_memo = 1;
     else if (!strcmp(argv[i], "report=on")) want_report = 1;

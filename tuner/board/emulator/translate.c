@@ -19,6 +19,7 @@ static enum encoding_set encodings; /* of the block in translation */
 void translate_create(enum isa guest_isa, int with_texts) {
   isa = guest_isa;
   keep_texts = with_texts;
+  runs_create(isa);
 }
 
 static inline void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address,

@@ -106,37 +106,17 @@ void ShowCode(const std::string& file, char* base, size_t bytes) {
   }
 }
 
-// The emulator looks for these bytes where QEMU keeps the vector registers.
-void ShowVectorRegisters() {
+}  // namespace
+
+void InstallCodeHook() {
+  // Any bytes that QEMU's CPU structure does not hold by chance.
   alignas(16) static char pattern[32];
   uint32_t state = GUEST_HELLO_MAGIC;
   for (char& each : pattern) {
     state = state * 1664525u + 1013904223u;
     each = static_cast<char>(state >> 24);
   }
-#if defined(__aarch64__)
-  register long number __asm__("x8") = GUEST_CALL_NUMBER;
-  register long operation __asm__("x0") = GUEST_VECTORS;
-  register const char* argument __asm__("x1") = pattern;
-  __asm__ volatile("ldp q0, q1, [x1]\n svc #0"
-                   : "+r"(operation)
-                   : "r"(number), "r"(argument)
-                   : "v0", "v1", "memory");
-#else
-  register long number __asm__("r7") = GUEST_CALL_NUMBER;
-  register long operation __asm__("r0") = GUEST_VECTORS;
-  register const char* argument __asm__("r1") = pattern;
-  __asm__ volatile("vld1.8 {q0, q1}, [r1]\n svc #0"
-                   : "+r"(operation)
-                   : "r"(number), "r"(argument)
-                   : "q0", "q1", "memory");
-#endif
-}
-
-}  // namespace
-
-void InstallCodeHook() {
-  ShowVectorRegisters();
+  guest_call_vectors(pattern);
   OnLibraryLoaded(ShowCode);
 }
 
