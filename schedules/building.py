@@ -19,15 +19,22 @@ from .registry import Schedule, get
 from .workload import Conv2dWorkload
 
 
+# Smaller buffers for stages of TIR's blocks computed inside others, virtual threads, layouts of
+# shared memory, statements that do nothing.
+_NEEDLESS = (
+    *("s_tir.CompactBufferAllocation", "s_tir.InjectVirtualThread", "s_tir.InjectPermutedLayout"),
+    "tirx.RemoveNoOp",
+)
+
+
 def needless_passes(module: tvm.IRModule) -> list[str]:
     """Passes of TVM's that take a third of a build and change nothing in `module`.
 
-    For `disabled_pass` of a `tvm.transform.PassContext`. The one there is looks for smaller buffers
-    that would do, as there are where one stage of TIR's blocks is computed inside another. What
-    `schedules.lowering` emits has no blocks, and accesses its buffers through views.
+    For `disabled_pass` of a `tvm.transform.PassContext`. What `schedules.lowering` emits has no
+    blocks, and accesses its buffers through views.
     """
     is_emitted = all(not isinstance(f.body, SBlockRealize) for f in module.functions.values())
-    return ["s_tir.CompactBufferAllocation"] if is_emitted else []
+    return list(_NEEDLESS) if is_emitted else []
 
 
 def conv2d_module(

@@ -22,10 +22,11 @@ struct store_stream {
 struct event memory_events[MAX_EVENTS];
 int memory_event_count;
 struct memory_queues memory_queues;
-struct line_state *memory_l1;
 uint64_t memory_l1_mask;
+struct quick_line *memory_quick;
 
 static struct line_state *l1[MAX_CORES];
+static struct quick_line *quick_lines[MAX_CORES];
 static struct store_stream store_streams[MAX_CORES];
 static struct l2_state *l2;
 static uint64_t l2_mask;
@@ -38,10 +39,19 @@ void memory_create(void) {
   uint64_t l2_sets = (uint64_t)(parameters.l2_bytes / LINE_BYTES / parameters.l2_ways);
   memory_l1_mask = l1_sets - 1;
   l2_mask = l2_sets - 1;
-  for (int core = 0; core < parameters.cores; core++) l1[core] = calloc(l1_sets, sizeof **l1);
+  for (int core = 0; core < parameters.cores; core++) {
+    l1[core] = calloc(l1_sets, sizeof **l1);
+    quick_lines[core] = calloc(l1_sets, sizeof **quick_lines);
+  }
   l2 = calloc(l2_sets, sizeof *l2);
-  memory_l1 = l1[0];
   memory_flush();
+}
+
+static void renew_quick(int core, uint64_t set_number) {
+  const struct line_state *set = &l1[core][set_number];
+  struct quick_line *quick = &quick_lines[core][set_number];
+  quick->read = set->ready[0] ? no_line : set->tag[0];
+  quick->write = set->dirty[0] ? quick->read : no_line;
 }
 
 void memory_flush(void) {
@@ -60,8 +70,10 @@ void memory_flush(void) {
 
 void memory_settle(void) {
   for (int core = 0; core < parameters.cores; core++)
-    for (uint64_t set = 0; set <= memory_l1_mask; set++)
+    for (uint64_t set = 0; set <= memory_l1_mask; set++) {
       memset(l1[core][set].ready, 0, sizeof l1[core][set].ready);
+      renew_quick(core, set);
+    }
   for (int core = 0; core < MAX_CORES; core++)
     store_streams[core] = (struct store_stream){.last = no_line, .length = 0};
   memory_event_count = 0;
@@ -72,7 +84,7 @@ void memory_settle(void) {
 
 void memory_select_core(int core, int64_t now) {
   current_core = core;
-  memory_l1 = l1[core];
+  memory_quick = quick_lines[core];
   memory_queues.bus_free = now;
   memset(memory_queues.miss_slots, 0, sizeof memory_queues.miss_slots);
   prefetch_select_core(core);
@@ -141,14 +153,19 @@ static void l1_move_to_front(struct line_state *set, int way) {
   set->dirty[0] = dirty;
 }
 
+static struct line_state *l1_set(uint64_t line) {
+  return &l1[current_core][line & memory_l1_mask];
+}
+
 static void l1_insert(uint64_t line, int64_t ready, int dirty, int64_t t) {
-  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  struct line_state *set = l1_set(line);
   int victim = last_way(parameters.l1d_ways, MAX_L1_WAYS);
   if (set->dirty[victim]) write_back(set->tag[victim], t);
   set->tag[victim] = line;
   set->ready[victim] = ready;
   set->dirty[victim] = (uint8_t)dirty;
   l1_move_to_front(set, victim);
+  renew_quick(current_core, line & memory_l1_mask);
 }
 
 static int l1_way(const struct line_state *set, uint64_t line) {
@@ -167,11 +184,12 @@ static void invalidate_elsewhere(uint64_t line) {
     set->tag[way] = no_line;
     set->ready[way] = 0;
     set->dirty[way] = 0;
+    renew_quick(core, line & memory_l1_mask);
   }
 }
 
 int memory_prefetch(uint64_t line, int64_t t) {
-  if (l1_way(&memory_l1[line & memory_l1_mask], line) >= 0) return 0;
+  if (l1_way(l1_set(line), line) >= 0) return 0;
   counters.prefetches++;
   int64_t ready = t + parameters.l2_cycles;
   if (!l2_access(line, t)) {
@@ -191,7 +209,7 @@ static int64_t *first_free_slot(void) {
 
 void memory_software_prefetch(uint64_t address, int64_t t) {
   uint64_t line = address / LINE_BYTES;
-  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  struct line_state *set = l1_set(line);
   int64_t *slot = first_free_slot();
   if (*slot > t || l1_way(set, line) >= 0) return;
   memory_prefetch(line, t);
@@ -214,7 +232,7 @@ static int extends_store_stream(uint64_t line) {
 
 void memory_miss(uint64_t line, int instruction, int is_store) {
   int64_t t = *pipeline_clock;
-  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  struct line_state *set = l1_set(line);
   int way = l1_way(set, line);
   if (is_store && (way < 0 || !set->dirty[way])) invalidate_elsewhere(line);
   if (way >= 0) {
@@ -222,6 +240,7 @@ void memory_miss(uint64_t line, int instruction, int is_store) {
     set->ready[way] = 0;
     set->dirty[way] |= (uint8_t)is_store;
     l1_move_to_front(set, way);
+    renew_quick(current_core, line & memory_l1_mask);
     if (!ready || is_store) return;
     if (ready > t) add_event(instruction, EVENT_READY_AT, ready);
     prefetch_train(line, t);

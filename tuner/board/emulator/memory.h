@@ -49,8 +49,15 @@ struct memory_queues {
 extern struct memory_queues memory_queues;
 extern struct event memory_events[MAX_EVENTS];
 extern int memory_event_count;
-extern struct line_state *memory_l1; /* of the current core */
 extern uint64_t memory_l1_mask;
+
+/* Of each set of the current core's L1, the line that may be read, and the one that may be written,
+ * without any change: the most recently used one, here already, for writes dirty. */
+struct quick_line {
+  uint64_t read, write;
+};
+
+extern struct quick_line *memory_quick;
 
 /* What the events of one instruction do to it; 0: nothing. */
 struct memory_delay {
@@ -85,11 +92,10 @@ void memory_add_fetch_delay(int cycles);
 /* The common case, an access to the most recently used line of its set, is decided here. */
 static inline void memory_access(uint64_t address, int instruction, int is_store) {
   uint64_t line = address / LINE_BYTES;
-  struct line_state *set = &memory_l1[line & memory_l1_mask];
+  const struct quick_line *quick = &memory_quick[line & memory_l1_mask];
   int translation = tlb_cycles(address);
   if (__builtin_expect(translation, 0)) memory_delay_access(instruction, translation);
-  if (__builtin_expect(set->tag[0] == line && !set->ready[0] && set->dirty[0] >= is_store, 1))
-    return;
+  if (__builtin_expect((is_store ? quick->write : quick->read) == line, 1)) return;
   memory_miss(line, instruction, is_store);
 }
 
