@@ -18,7 +18,6 @@ from .lowering.schedule_pass import schedule_function
 from .registry import Schedule, get
 from .workload import Conv2dWorkload
 
-
 # Smaller buffers for stages of TIR's blocks computed inside others, virtual threads, layouts of
 # shared memory, statements that do nothing.
 _NEEDLESS = (
