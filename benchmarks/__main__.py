@@ -12,6 +12,7 @@ from benchmarks.layers import layers_verb
 from benchmarks.micro import micro_verb
 from benchmarks.neighbours import neighbours_verb
 from benchmarks.peers.verb import peers_verb
+from benchmarks.rate import rate_verb
 from benchmarks.scaling import scaling_verb
 from benchmarks.search.verb import search_verb
 from benchmarks.speed import speed_verb
@@ -33,6 +34,7 @@ for _verb in (
     peers_verb,
     threads_verb,
     scaling_verb,
+    rate_verb,
     imagenet_verb,
     micro_verb,
     neighbours_verb,
