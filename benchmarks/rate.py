@@ -90,7 +90,7 @@ def find_tasks(network: str, board: Board) -> list[Task]:
     found = [
         task
         for task in tasks.extract(networks.get(network).module)
-        if _LEAST_MACS <= task.workload.macs <= _MOST_MACS
+        if _LEAST_MMAC <= task.workload.macs / 1e6 <= _MOST_MMAC
         and len(TaskSearch(task, board.core).space)
     ]
     if not found:
