@@ -21,7 +21,6 @@ import schedules
 from schedules import Conv2dWorkload
 from schedules.hardware import Board
 from tuner.board import session as board_session
-from tuner.board.elide import elide
 from tuner.board.launch import EmulatedBoard
 from tuner.measure import checker, session
 from tuner.measure.errors import TrialError
@@ -197,11 +196,8 @@ class _Measurements:
         shapes = [tuple(map(int, info.shape)) for info in given.args_info]
         arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
         library = Path(given.artifact_path)
-        elided = library.with_suffix(".elided.so")
-        # Takes the same cycles, and less of the host's time.
-        timed = elided if elide(library, elided).count else library
         try:
-            seconds, _ = self._call(timed, arrays)
+            seconds, _ = self._call(library, arrays)
         except TrialError as error:
             return None, error.text
         return seconds, None

@@ -2,7 +2,7 @@
  *
  * QEMU ends a block after so many operations of its own, and at the end of a page.  A pipeline does
  * not notice where, so neither may the model: its answer would change with what QEMU makes of an
- * instruction (elided.h). */
+ * instruction (arithmetic/replaced.h). */
 #ifndef JOIN_H
 #define JOIN_H
 
