@@ -42,7 +42,7 @@ class PlainBoard(EmulatedBoard):
         return []
 
 
-class FullBoard(EmulatedBoard):
+class SlowBoard(EmulatedBoard):
     """A board that leaves all arithmetic to QEMU."""
 
     def _timing_options(self) -> list[str]:
@@ -64,9 +64,9 @@ class Row:
 
     Attributes:
         plain_s: under QEMU, without the timing model.
-        full_s: timed, QEMU computes.
-        host_s: timed, the host computes: what boards do.
-        elided_s: timed, nobody computes.
+        full_s: fully timed, as boards run it.
+        elided_s: timed, but nothing is computed.
+        qemu_s: timed, QEMU computes.
     """
 
     board: hardware.Board
@@ -74,8 +74,8 @@ class Row:
     cycles: int
     plain_s: float
     full_s: float
-    host_s: float
     elided_s: float
+    qemu_s: float
 
     @property
     def full_ratio(self) -> float:
@@ -94,20 +94,20 @@ class Row:
             "cycles": self.cycles,
             "plain_s": round(self.plain_s, 4),
             "full_s": round(self.full_s, 4),
-            "host_s": round(self.host_s, 4),
             "elided_s": round(self.elided_s, 4),
+            "qemu_s": round(self.qemu_s, 4),
             "full_ratio": round(self.full_ratio, 2),
             "full_bar": bar,
             "full_holds": self.full_ratio <= bar,
-            "host_ratio": round(self.host_s / self.plain_s, 2),
             "elided_ratio": round(self.elided_ratio, 2),
             "elided_bar": _ELIDED_BAR,
             "elided_holds": self.elided_ratio <= _ELIDED_BAR,
+            "qemu_ratio": round(self.qemu_s / self.plain_s, 2),
         }
 
 
 def measure(board: hardware.Board, schedule: str, runs: int) -> Row:
-    """Run one convolution the three ways, each in `runs` sessions of its own; the best counts."""
+    """Run one convolution in all four ways, each in `runs` sessions of its own; the best counts."""
     workload = Conv2dWorkload.from_key(_WORKLOAD)
     config = schedules.get(schedule).default(workload, board.core)
     with tempfile.TemporaryDirectory(prefix="speed-") as folder:
@@ -116,7 +116,7 @@ def measure(board: hardware.Board, schedule: str, runs: int) -> Row:
             workload.key, schedule, dict(config), board.core.name, _EPILOGUE, str(library)
         )
         seconds, cycles = [], set()
-        for kind in (PlainBoard, FullBoard, EmulatedBoard, ElidedBoard):
+        for kind in (PlainBoard, EmulatedBoard, ElidedBoard, SlowBoard):
             with kind(board, threads=1) as running:
                 spent_s, its_cycles = _best(running, library, schedule, config, runs)
             seconds.append(spent_s)
@@ -203,7 +203,7 @@ def _print_table(rows: Sequence[Row]) -> None:
     table = make_table(title)
     table.add_column("board", no_wrap=True)
     table.add_column("schedule", no_wrap=True)
-    for column in ("QEMU", "timed", "ratio", "bar", "host", "ratio", "elided", "ratio", "bar"):
+    for column in ("QEMU", "timed", "ratio", "bar", "elided", "ratio", "bar", "QEMU computes"):
         table.add_column(column, justify="right")
     for row in rows:
         bar = _FULL_BAR[row.board.core.pipeline]
@@ -214,10 +214,9 @@ def _print_table(rows: Sequence[Row]) -> None:
             f"{row.full_s * 1e3:.0f}",
             f"{row.full_ratio:.2f}",
             f"{bar:g} {'holds' if row.full_ratio <= bar else 'missed'}",
-            f"{row.host_s * 1e3:.0f}",
-            f"{row.host_s / row.plain_s:.2f}",
             f"{row.elided_s * 1e3:.0f}",
             f"{row.elided_ratio:.2f}",
             f"{_ELIDED_BAR:g} {'holds' if row.elided_ratio <= _ELIDED_BAR else 'missed'}",
+            f"{row.qemu_s * 1e3:.0f}",
         )
     make_console().print(table)

@@ -3,9 +3,12 @@
 import contextlib
 import dataclasses
 import socket
+import subprocess
+import sys
 import threading
 
 import numpy as np
+import psutil
 import pytest
 from tvm.rpc.server import Server
 
@@ -90,6 +93,28 @@ def test_workers_that_do_not_start_are_not_a_fault_of_the_candidates(monkeypatch
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(UserError, match="do not start"):
         Builder("cortex-a17", workers=1)
+
+
+_OWNER = """
+from concurrent.futures import wait
+from tuner.measure.builder import Builder, _prepare_worker
+builder = Builder("cortex-a17", workers=2)
+wait([builder._pool.submit(_prepare_worker) for _ in range(8)])
+print("ready", flush=True)
+input()
+"""
+
+
+def test_workers_end_with_a_tuner_that_is_killed():
+    with subprocess.Popen(
+        [sys.executable, "-c", _OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout.readline() == "ready\n"
+        workers = psutil.Process(owner.pid).children(recursive=True)
+        owner.kill()
+    assert workers
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
 
 
 @pytest.mark.board

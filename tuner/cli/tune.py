@@ -19,6 +19,7 @@ from tuner.cli.open_boards import open_boards
 from tuner.cli.options import names_core
 from tuner.errors import UserError
 from tuner.measure import BoardInfo, Endpoint, Measurer, describe, farm, health, inject
+from tuner.measure.farm_guard import SessionGuard
 from tuner.records import Log
 from tuner.report.plan import print_plan
 from tuner.report.progress import Progress
@@ -124,8 +125,8 @@ def _measurer(
         faulty = inject.FaultyBoard(endpoints[0])
         return inject.FaultyMeasurer(board.core.name, faulty, board, workers, faults)
     if job.tracked is not None:
-        # Which board a session gets is not known, so there is no clock to hold it to.
-        return farm.FarmMeasurer(board.core.name, endpoints, workers)
+        watch = None if info.emulated else SessionGuard(board)
+        return farm.FarmMeasurer(board.core.name, endpoints, workers, watch)
     guard = None if info.emulated else health.ClockGuard(endpoints, board)
     return Measurer(board.core.name, endpoints, workers, guard)
 

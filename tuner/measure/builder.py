@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from tuner.measure.errors import TrialError
 
 # A candidate takes about half a second; a compiler that takes this long has run away.
 _TIME_LIMIT_S = 60
+_PARENT_CHECK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,15 @@ class Builder:
 def _prepare_worker() -> None:
     # Ctrl-C goes to the whole process group; only the tuner itself is to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     import schedules  # noqa: F401  (the first candidate must not pay for the import)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when `parent` has, perhaps killed: other workers may hold its pipe open."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(0)
 
 
 def _read_code(library: str, core_name: str) -> dict[str, Any] | None:

@@ -9,8 +9,8 @@ class TrialError(Exception):
     """A candidate that failed; becomes the `error` of its record.
 
     Args:
-        kind: "build", "build timeout", "run", "run timeout", "over budget", "lost connection" or
-            "wrong answer".
+        kind: "build", "build timeout", "run", "run timeout", "over budget", "lost connection",
+            "lowered clock" or "wrong answer".
         text: what happened; the end of a long text is kept, where compilers and TVM put the cause.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import tvm.rpc
 from tuner.board import session as board_session
 from tuner.errors import UserError
 from tuner.measure.boards import Endpoint
+from tuner.measure.farm_guard import LOWERED_CLOCK, SessionGuard
+from tuner.measure.health import COOL_DOWN_S
 from tuner.measure.pipeline import Measurer, Outcome, Trial
 from tuner.measure.tracker import TrackedBoard
 
@@ -26,6 +29,8 @@ _logger = logging.getLogger(__name__)
 _DESCRIBE_TIMEOUT_S = 60
 # A candidate that fails on so many boards is to blame itself.
 _ATTEMPTS = 3
+# A trial meets a lowered clock so many times before the farm is to blame.
+_COOL_DOWNS = 4
 # Kinds of failures that may be the board's fault.
 _OF_BOARD = ("run", "lost connection")
 # Of what a server says of its board: what decides measured times.
@@ -91,14 +96,44 @@ def boards(tracked: TrackedBoard, wanted: int | None) -> list[FarmBoard]:
 
 
 class FarmMeasurer(Measurer):
-    """A `Measurer` that repeats a failed trial on another board before it believes the failure."""
+    """A `Measurer` that repeats a failed trial on another board before it believes the failure.
 
-    def __init__(self, core_name: str, endpoints: Sequence[Endpoint], workers: int) -> None:
+    Args:
+        guard: rejects trials that ran at a lowered clock: those are repeated too, after a wait.
+        cool_down_s: the first wait; each further one of a trial is twice as long.
+    """
+
+    def __init__(
+        self,
+        core_name: str,
+        endpoints: Sequence[Endpoint],
+        workers: int,
+        guard: SessionGuard | None = None,
+        cool_down_s: float = COOL_DOWN_S,
+    ) -> None:
         super().__init__(core_name, endpoints, workers)
+        if guard is not None:
+            self._watch = guard.watching
+        self._cool_down_s = cool_down_s
         # Those that wait for a board take no processor time: all boards and compilers have work.
         self._threads = ThreadPoolExecutor(workers + len(endpoints))
 
     def _measure_one(self, trial: Trial) -> Outcome:
+        for repeat in range(_COOL_DOWNS + 1):
+            outcome = self._measure_on_sound_board(trial)
+            if outcome.error is None or outcome.error["kind"] != LOWERED_CLOCK:
+                return outcome
+            complaint = outcome.error["text"]
+            if repeat < _COOL_DOWNS:
+                wait_s = self._cool_down_s * 2**repeat
+                _logger.warning("%s; waits %g s and measures the trial again", complaint, wait_s)
+                time.sleep(wait_s)
+        raise UserError(
+            f"{complaint}, still so after {_COOL_DOWNS} waits",
+            "mend that and give the same command again: what was measured before is kept",
+        )
+
+    def _measure_on_sound_board(self, trial: Trial) -> Outcome:
         for left in reversed(range(_ATTEMPTS)):
             try:
                 outcome = super()._measure_one(trial)

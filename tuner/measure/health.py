@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import tvm.rpc
+
 from schedules.hardware import Board
 from tuner.board import build, runtime_sources, toolchain
 from tuner.board import session as board_session
@@ -61,6 +63,14 @@ class Health:
     temperature_c: float | None = None
     throttled: int = 0
 
+    def is_below(self, usual_hz: float) -> bool:
+        """Whether the clock is lowered."""
+        return self.clock_hz < _LOWERED * usual_hz
+
+    def dipped_since(self, before: Health) -> bool:
+        """Whether the firmware lowered the clock after `before`, of the same board."""
+        return bool(self.throttled & ~before.throttled & _SINCE_START)
+
     @property
     def cause(self) -> str:
         """Why the clock may be lowered."""
@@ -92,13 +102,18 @@ def read(endpoint: Endpoint, board: Board) -> Health:
 
 
 def _read_once(endpoint: Endpoint, board: Board) -> Health:
-    library = _clock_loop(board.core.isa)
     with connection.losses(), session(endpoint, _SESSION_S) as remote:
-        told = board_session.health(remote) or {}
-        remote.upload(str(library))
-        loop = remote.load_module(library.name)
-        evaluator = loop.time_evaluator("main", remote.cpu(0), number=1, repeat=_RUNS)
-        seconds = min(evaluator(_TURNS).results)
+        return read_in(remote, board)
+
+
+def read_in(remote: tvm.rpc.RPCSession, board: Board) -> Health:
+    """Do as `read`, within a session of the board."""
+    library = _clock_loop(board.core.isa)
+    told = board_session.health(remote) or {}
+    remote.upload(str(library))
+    loop = remote.load_module(library.name)
+    evaluator = loop.time_evaluator("main", remote.cpu(0), number=1, repeat=_RUNS)
+    seconds = min(evaluator(_TURNS).results)
     cycles = board.core.timing["alu"].latency * _LENGTH * _TURNS
     return Health(
         cycles / seconds,
@@ -157,14 +172,12 @@ class ClockGuard:
     def look(self, endpoint: Endpoint) -> None:
         """Note the state of a board; the caller sees to it that nothing else runs there."""
         health = self._read(endpoint, self._board)
-        if not self._usual_hz and health.max_clock_hz is None:
-            self._compare_with_table(health)
-        self._usual_hz = max(self._usual_hz, health.clock_hz, health.max_clock_hz or 0)
+        self._usual_hz = usual_clock(self._usual_hz, health, self._board)
         # A dip between two looks leaves its mark in the firmware's bits.
         bits = health.throttled & _SINCE_START
         dipped = bits & ~self._known_bits.setdefault(endpoint, bits)
         self._known_bits[endpoint] |= bits
-        lowered = dipped or health.clock_hz < _LOWERED * self._usual_hz
+        lowered = dipped or health.is_below(self._usual_hz)
         if lowered and (self._worst is None or health.clock_hz < self._worst.clock_hz):
             self._worst = health
 
@@ -200,23 +213,36 @@ class ClockGuard:
 
     def _complaint(self) -> str:
         assert self._worst is not None
-        health, usual_hz = self._worst, self._usual_hz
-        degrees = "" if health.temperature_c is None else f" at {health.temperature_c:.0f} C"
-        if health.clock_hz >= _LOWERED * usual_hz:
-            return f"the board lowered its clock for a moment{degrees}: {health.cause}"
-        return (
-            f"the board ran at {health.clock_hz / 1e6:.0f} MHz instead of {usual_hz / 1e6:.0f}"
-            f"{degrees}: {health.cause}"
-        )
+        return complaint(self._worst, self._usual_hz)
 
-    def _compare_with_table(self, health: Health) -> None:
-        """Warn of a first clock that is low, where no kernel says what it should be."""
-        if health.clock_hz < _LOWERED * self._board.clock_hz:
-            _logger.warning(
-                "the board runs at %.0f MHz, a %s at %.0f: %s, or it is another board; takes that "
-                "for its usual clock",
-                health.clock_hz / 1e6,
-                self._board.name,
-                self._board.clock_hz / 1e6,
-                health.cause,
-            )
+
+def usual_clock(known_hz: float, health: Health, board: Board) -> float:
+    """Return the highest clock that was seen or that the kernel allows.
+
+    Warns of a first clock that is low, where no kernel says what it should be.
+
+    Args:
+        known_hz: that clock so far; 0: nothing was seen.
+    """
+    is_first_and_low = not known_hz and health.is_below(board.clock_hz)
+    if is_first_and_low and health.max_clock_hz is None:
+        _logger.warning(
+            "the board runs at %.0f MHz, a %s at %.0f: %s, or it is another board; takes that "
+            "for its usual clock",
+            health.clock_hz / 1e6,
+            board.name,
+            board.clock_hz / 1e6,
+            health.cause,
+        )
+    return max(known_hz, health.clock_hz, health.max_clock_hz or 0)
+
+
+def complaint(health: Health, usual_hz: float) -> str:
+    """Say what was wrong with the clock of a board, and why."""
+    degrees = "" if health.temperature_c is None else f" at {health.temperature_c:.0f} C"
+    if not health.is_below(usual_hz):
+        return f"the board lowered its clock for a moment{degrees}: {health.cause}"
+    return (
+        f"the board ran at {health.clock_hz / 1e6:.0f} MHz instead of {usual_hz / 1e6:.0f}"
+        f"{degrees}: {health.cause}"
+    )

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tuner.measure.boards import Endpoint
 from tuner.measure.builder import Builder, Built
 from tuner.measure.errors import TrialError
 from tuner.measure.health import ClockGuard
-from tuner.measure.runner import Run, run_candidate
+from tuner.measure.runner import Run, Watch, run_candidate
 from tuner.search.candidate import Candidate
 from tuner.tasks import Task
 
@@ -69,6 +70,7 @@ class Measurer:
         self._core = hardware.core(core_name)
         self._guard = guard
         self._slow_trials = 0
+        self._watch: Watch = nullcontext
         self._builder = Builder(core_name, workers)
         self._threads = ThreadPoolExecutor(workers)
         self._free_boards: queue.Queue[Endpoint] = queue.Queue()
@@ -137,7 +139,7 @@ class Measurer:
             self._core,
             problem,
         )
-        run = run_candidate(board, library, trial.task.workload, constants, problem)
+        run = run_candidate(board, library, trial.task.workload, constants, problem, self._watch)
         if self._guard is not None:  # else the board is on this host, and slow when that is busy
             self._note_network(run)
         return run

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ _SLOWEST_BYTES_PER_S = 5e4
 # two to three cycles a FLOP; unlike the time limit this does not depend on the host's load.
 _HOPELESS_CYCLES_PER_FLOP = 8
 _CALL_CYCLES = 2_000_000
+
+Watch = Callable[[tvm.rpc.RPCSession], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,16 @@ def run_candidate(
     workload: Workload,
     constants: Sequence[np.ndarray],
     problem: Problem,
+    watch: Watch = nullcontext,
 ) -> Run:
     """Run the candidate in `library` once, in a session of its own.
 
     Args:
         constants: weights as it wants them, with the biases, see `competition.constants`.
+        watch: what looks at the board, in the same session, while the candidate runs.
 
     Raises:
-        TrialError: it crashed, did not end in time, or is hopelessly slow.
+        TrialError: it crashed, did not end in time, is hopelessly slow, or `watch` objects.
         ConnectionLost: the connection broke.
         UserError: the board is gone.
     """
@@ -93,12 +98,13 @@ def run_candidate(
                 "main", device, number=1, repeat=1, f_preproc=_COLD_WEIGHTS
             )
             board_session.set_cycle_budget(remote, cycle_budget(workload.flops))
-            costs_s = timer(*arguments).results
+            with watch(remote):
+                costs_s = timer(*arguments).results
             # Not the output of another run: the one whose time is going to count.
             return Run(tuple(costs_s), arguments[-1].numpy(), sent_bytes, sent_s)
     except TimeoutError:
         raise TrialError("run timeout", f"not finished within {limit_s:.0f} s") from None
-    except UserError:
+    except (UserError, TrialError):
         raise
     except Exception as error:  # the RPC client raises what the server's error is called
         if is_lost(error):

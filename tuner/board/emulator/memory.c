@@ -230,7 +230,7 @@ static int extends_store_stream(uint64_t line) {
   return parameters.write_stream_lines && stream->length >= parameters.write_stream_lines;
 }
 
-void memory_miss(uint64_t line, int instruction, int is_store) {
+static void miss(uint64_t line, int instruction, int is_store) {
   int64_t t = *pipeline_clock;
   struct line_state *set = l1_set(line);
   int way = l1_way(set, line);
@@ -258,6 +258,12 @@ void memory_miss(uint64_t line, int instruction, int is_store) {
   l1_insert(line, t + (in_l2 ? parameters.l2_cycles : parameters.dram_cycles), 0, t);
   add_event(instruction, in_l2 ? EVENT_L2 : EVENT_DRAM, 0);
   prefetch_train(line, t);
+}
+
+void memory_access(uint64_t address, int instruction, int is_store) {
+  int translation = tlb_cycles(address);
+  if (translation) memory_delay_access(instruction, translation);
+  if (!memory_has(address, is_store)) miss(address / LINE_BYTES, instruction, is_store);
 }
 
 void memory_preload(uint64_t address, uint64_t bytes) {

@@ -72,7 +72,6 @@ void memory_preload(uint64_t address, uint64_t bytes);
 void memory_select_core(int core, int64_t now); /* the bus and miss slots are free from now */
 /* A prefetch instruction that issues at t. */
 void memory_software_prefetch(uint64_t address, int64_t t);
-void memory_miss(uint64_t line, int instruction, int is_store);
 void memory_delay_access(int instruction, int cycles);
 
 /* Cycles before the block's first instruction; call it first. */
@@ -89,14 +88,14 @@ static inline int memory_has_event(int event, int instruction) {
 /* Once the other events of the block are known. */
 void memory_add_fetch_delay(int cycles);
 
-/* The common case, an access to the most recently used line of its set, is decided here. */
-static inline void memory_access(uint64_t address, int instruction, int is_store) {
-  uint64_t line = address / LINE_BYTES;
+/* The common case: the most recently used line of its set, in a page that the small TLB has. */
+static inline int memory_has(uint64_t address, int is_store) {
+  uint64_t line = address / LINE_BYTES, page = address / PAGE_BYTES;
   const struct quick_line *quick = &memory_quick[line & memory_l1_mask];
-  int translation = tlb_cycles(address);
-  if (__builtin_expect(translation, 0)) memory_delay_access(instruction, translation);
-  if (__builtin_expect((is_store ? quick->write : quick->read) == line, 1)) return;
-  memory_miss(line, instruction, is_store);
+  return tlb_filter[page % TLB_FILTER] == page && (is_store ? quick->write : quick->read) == line;
 }
+
+/* An access of any kind. */
+void memory_access(uint64_t address, int instruction, int is_store);
 
 #endif

@@ -18,6 +18,7 @@
 extern uintptr_t guest_base __attribute__((weak));
 
 int region_active;
+int region_quick_until = INT32_MAX;
 
 static const struct pipeline *pipeline;
 static void *core_states[MAX_CORES];
@@ -53,6 +54,11 @@ static void run_prefetches(int before) {
     memory_software_prefetch(each->value,
                              *pipeline_clock + each->instruction / parameters.issue_width);
   }
+}
+
+static void note_next_prefetch(void) {
+  int has_one = running && next_prefetch < running->prefetch_count;
+  region_quick_until = has_one ? running->prefetches[next_prefetch].instruction - part_at : INT32_MAX;
 }
 
 static void account(struct block *block, const struct block *next) {
@@ -102,13 +108,16 @@ void region_block(struct block *block) {
   if (!guest_registers_known) next_prefetch = running->prefetch_count;
   for (int i = next_prefetch; i < running->prefetch_count; i++)
     find_prefetched(&running->prefetches[i]);
+  note_next_prefetch();
 }
 
-void region_access(uint64_t address, int instruction, int is_store) {
+void region_access_slowly(uint64_t address, int instruction, int is_store) {
   counters.l1d_accesses++;
-  instruction += part_at;
-  if (running && next_prefetch < running->prefetch_count) run_prefetches(instruction);
-  memory_access(address, instruction, is_store);
+  if (instruction > region_quick_until) {
+    run_prefetches(instruction + part_at);
+    note_next_prefetch();
+  }
+  memory_access(address, instruction + part_at, is_store);
 }
 
 void region_access_rest(uint64_t last, int instruction, int is_store) {
@@ -120,6 +129,7 @@ void region_access_rest(uint64_t last, int instruction, int is_store) {
 static void finish_running(void) {
   if (running) account(running, 0);
   running = 0;
+  note_next_prefetch();
   memo_sync();
 }
 
@@ -135,6 +145,7 @@ static void select_core(int core, int64_t now) {
  * depend on what ran before it, other than through cache contents. */
 static void begin(void) {
   running = 0;
+  note_next_prefetch();
   memo_sync();
   memory_settle();
   fetch_reset();

@@ -22,7 +22,7 @@ int tlb_miss(uint64_t page);
 
 static inline int tlb_cycles(uint64_t address) {
   uint64_t page = address / PAGE_BYTES;
-  return __builtin_expect(tlb_filter[page % TLB_FILTER] == page, 1) ? 0 : tlb_miss(page);
+  return tlb_filter[page % TLB_FILTER] == page ? 0 : tlb_miss(page);
 }
 
 #endif
