@@ -1,8 +1,8 @@
 """The clock guard of a farm: nobody knows which board a session gets, so each session is watched.
 
 On a board of its own, `health.ClockGuard` looks before and after a batch. Here a trial counts only
-if the clock was the usual one in its own session, before it and after it; else it is measured again,
-most likely on another board.
+if the clock was the usual one in its own session, before it and after it; else it is measured
+again, most likely on another board.
 """
 
 from __future__ import annotations
