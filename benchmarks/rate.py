@@ -62,9 +62,6 @@ def measure(measurer: Measurer, task: Task, board: Board, count: int, seed: int,
     """Measure `count` candidates of `task`, drawn from its whole space."""
     space = list(TaskSearch(task, board.core).space)
     chosen = random.Random(seed).sample(space, min(count, len(space)))
-    # The workers import TVM with their first candidate.
-    workers = os.cpu_count() or 1
-    list(measurer.measure([Trial(i, task, chosen[0]) for i in range(workers)]))
     begin, outcomes = time.perf_counter(), []
     for _, outcome in measurer.measure([Trial(i, task, each) for i, each in enumerate(chosen)]):
         outcomes.append(outcome)
@@ -125,6 +122,9 @@ def rate_verb(network: str, target: str, candidates: int, seed: int, as_json: bo
         Measurer(board.core.name, endpoints, cores) as measurer,
         tqdm(total=candidates * len(chosen), unit="candidate", desc="rate") as bar,
     ):
+        # The processes that compile import TVM with their first candidate.
+        first = Trial(0, chosen[0], next(iter(TaskSearch(chosen[0], board.core).space)))
+        list(measurer.measure([first] * cores))
         rows = [measure(measurer, task, board, candidates, seed, bar) for task in chosen]
     if as_json:
         facts = {"network": network, "board": board.name, "host_cores": cores, "seed": seed}

@@ -182,7 +182,10 @@ def _best(
 
 def _tree(process: int) -> list[int]:
     """A process and all below it."""
-    text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    except OSError:  # of the session before, just ended
+        return []
     return [process, *(one for child in text.split() for one in _tree(int(child)))]
 
 

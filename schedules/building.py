@@ -18,8 +18,8 @@ from .lowering.schedule_pass import schedule_function
 from .registry import Schedule, get
 from .workload import Conv2dWorkload
 
-# Smaller buffers for stages of TIR's blocks computed inside others, virtual threads, layouts of
-# shared memory, statements that do nothing.
+# Buffers of TIR's blocks, virtual threads, layouts of a GPU's shared memory: `lowering` emits none
+# of these. Statements without effect LLVM removes as well. A test compares the machine code.
 _NEEDLESS = (
     *("s_tir.CompactBufferAllocation", "s_tir.InjectVirtualThread", "s_tir.InjectPermutedLayout"),
     "tirx.RemoveNoOp",
@@ -27,7 +27,7 @@ _NEEDLESS = (
 
 
 def needless_passes(module: tvm.IRModule) -> list[str]:
-    """Passes of TVM's that take a third of a build and change nothing in `module`.
+    """Passes of TVM's that take a third of a build and change nothing in the code of `module`.
 
     For `disabled_pass` of a `tvm.transform.PassContext`. What `schedules.lowering` emits has no
     blocks, and accesses its buffers through views.

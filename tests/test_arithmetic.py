@@ -174,12 +174,22 @@ def test_results_have_the_bits_of_qemu(isa, tmp_path):
         assert mine == theirs
 
 
-class QemuBoard(launch.EmulatedBoard):
-    """A board that leaves all arithmetic to QEMU."""
+class OtherBoard(launch.EmulatedBoard):
+    """A board where QEMU computes, or nobody."""
+
+    who = ""
 
     def _timing_options(self) -> list[str]:
         option, value = super()._timing_options()
-        return [option, f"{value},arithmetic=qemu"]
+        return [option, f"{value},arithmetic={self.who}"]
+
+
+class QemuBoard(OtherBoard):
+    who = "qemu"
+
+
+class IdleBoard(OtherBoard):
+    who = "none"
 
 
 @pytest.mark.board
@@ -187,20 +197,22 @@ class QemuBoard(launch.EmulatedBoard):
 def test_cycles_and_numbers_stay_the_same(name, running_board, tmp_path):
     core = hardware.board(name).core
     try:
-        board = QemuBoard(hardware.board(name), progress=False)
+        boards = [kind(hardware.board(name), progress=False) for kind in (QemuBoard, IdleBoard)]
     except UserError as error:
         pytest.skip(str(error))
-    with board:
+    with boards[0], boards[1]:
         for schedule, key in KERNELS:
             workload, library = Conv2dWorkload.from_key(key), tmp_path / f"{schedule}.so"
             config = schedules.get(schedule).default(workload, core)
             compile_candidate(key, schedule, config, core.name, ("relu",), str(library))
-            runs = [
+            host, qemu, idle = (
                 _run(each, library, workload, schedule, config)
-                for each in (running_board(name), board)
-            ]
-            assert runs[0][0] == runs[1][0], schedule
-            np.testing.assert_array_equal(runs[0][1], runs[1][1])
+                for each in (running_board(name), *boards)
+            )
+            assert host[0] == qemu[0] == idle[0], schedule
+            np.testing.assert_array_equal(host[1], qemu[1])
+            # Else nothing was replaced, and QEMU computes on all three.
+            assert not np.array_equal(idle[1], qemu[1])
 
 
 def _run(board, library, workload, schedule, config):

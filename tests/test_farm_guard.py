@@ -8,7 +8,7 @@ from test_farm_tuning import farm_of
 
 from schedules import Conv2dWorkload, hardware
 from tuner.errors import UserError
-from tuner.measure import TrackedBoard, Trial, farm
+from tuner.measure import Outcome, TrackedBoard, Trial, farm
 from tuner.measure.errors import TrialError
 from tuner.measure.farm_guard import SessionGuard
 from tuner.measure.health import Health
@@ -24,7 +24,7 @@ WORKLOAD = Conv2dWorkload(1, 8, 7, 7, 12, 3, 3, padding=(1, 1, 1, 1))
 def _guard(*states: Health) -> SessionGuard:
     """Sees one state after the other; the last one again and again."""
     left = list(states)
-    return SessionGuard(BOARD, lambda *_: left.pop(0) if len(left) > 1 else left[0])
+    return SessionGuard(BOARD, lambda _: left.pop(0) if len(left) > 1 else left[0])
 
 
 def _pass(guard: SessionGuard) -> None:
@@ -71,6 +71,44 @@ def _measure(port: int, guard: SessionGuard):
     with farm.FarmMeasurer(BOARD.core.name, places, 1, guard, cool_down_s=0) as measurer:
         [(_, outcome)] = measurer.measure([trial])
     return outcome
+
+
+class _Farm(farm.FarmMeasurer):
+    """Trials meet what `kinds` says, one after the other; "sound" ones of others come between."""
+
+    def __init__(self, *kinds: str) -> None:
+        super().__init__("cortex-a17", [], 1, _guard(USUAL), cool_down_s=0)
+        self.kinds, self.waits = list(kinds), []
+        self._closing.wait = self.waits.append
+
+    def _measure_on_some_board(self, trial):
+        while self.kinds[0] == "sound":
+            self._session_guard.sound += 1
+            self.kinds.pop(0)
+        kind = self.kinds.pop(0)
+        return Outcome((1.0,)) if kind == "good" else Outcome(error={"kind": kind, "text": "low"})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "waits"),
+    [
+        (["good"], []),
+        (["lowered clock", "good"], [0]),
+        # While others are well, that one board is to blame.
+        (["sound", "lowered clock"] * 9 + ["good"], [2.0] * 9),
+    ],
+)
+def test_only_a_farm_that_is_slow_as_a_whole_is_left_to_cool_down(kinds, waits):
+    with _Farm(*kinds) as measurer:
+        [(_, outcome)] = measurer.measure([Trial(0, None, None)])
+        assert outcome.costs_s == (1.0,) and measurer.waits == waits
+
+
+def test_a_farm_that_ends_does_not_wait():
+    with _Farm("lowered clock") as measurer:
+        measurer._closing.set()
+        [(_, outcome)] = measurer.measure([Trial(0, None, None)])
+        assert outcome.error["kind"] == "lowered clock" and not measurer.waits
 
 
 @pytest.mark.board

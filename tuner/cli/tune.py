@@ -125,8 +125,8 @@ def _measurer(
         faulty = inject.FaultyBoard(endpoints[0])
         return inject.FaultyMeasurer(board.core.name, faulty, board, workers, faults)
     if job.tracked is not None:
-        watch = None if info.emulated else SessionGuard(board)
-        return farm.FarmMeasurer(board.core.name, endpoints, workers, watch)
+        watching = None if info.emulated else SessionGuard(board, health.reader(board))
+        return farm.FarmMeasurer(board.core.name, endpoints, workers, watching)
     guard = None if info.emulated else health.ClockGuard(endpoints, board)
     return Measurer(board.core.name, endpoints, workers, guard)
 

@@ -48,6 +48,7 @@ class Builder:
             max_workers=workers,
             timeout=_TIME_LIMIT_S,
             initializer=_prepare_worker,
+            initargs=(os.getpid(),),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -56,7 +57,7 @@ class Builder:
     def _require_worker(self) -> None:
         """Start one worker: if none can, that is not to be taken for a fault of every candidate."""
         try:
-            self._pool.submit(_prepare_worker).result()
+            self._pool.submit(os.getpid).result()
         except Exception as error:
             self.close()
             raise UserError(
@@ -93,15 +94,15 @@ class Builder:
         self._pool.shutdown(wait=False)
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(tuner: int) -> None:
     # Ctrl-C goes to the whole process group; only the tuner itself is to react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(tuner,), daemon=True).start()
     import schedules  # noqa: F401  (the first candidate must not pay for the import)
 
 
 def _end_with(parent: int) -> None:
-    """End this process when `parent` has, perhaps killed: other workers may hold its pipe open."""
+    """End this process when `parent` has, in the middle of a build too."""
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_S)
     os._exit(0)
@@ -134,7 +135,7 @@ def compile_candidate(
     workload = competition.from_key(workload_key)
     module = competition.build(workload, schedule, config, core, epilogue)
     # The arguments are ours: their checks would take a sixth of the time to compile.
-    config = {"tirx.disable_assert": True}
-    with tvm.transform.PassContext(config=config, disabled_pass=needless_passes(module)):
+    options = {"tirx.disable_assert": True}
+    with tvm.transform.PassContext(config=options, disabled_pass=needless_passes(module)):
         built = tvm.compile(module, target=schedules.target(core_name))
     built.export_library(library, fcompile=link.fcompile(core.isa))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import collections
 import logging
-import time
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +30,8 @@ _logger = logging.getLogger(__name__)
 _DESCRIBE_TIMEOUT_S = 60
 # A candidate that fails on so many boards is to blame itself.
 _ATTEMPTS = 3
-# A trial meets a lowered clock so many times before the farm is to blame.
-_COOL_DOWNS = 4
+# A trial whose board had lowered its clock: waits for the whole farm, and for another board.
+_COOL_DOWNS, _SOON_S = 4, 2.0
 # Kinds of failures that may be the board's fault.
 _OF_BOARD = ("run", "lost connection")
 # Of what a server says of its board: what decides measured times.
@@ -99,7 +100,8 @@ class FarmMeasurer(Measurer):
     """A `Measurer` that repeats a failed trial on another board before it believes the failure.
 
     Args:
-        guard: rejects trials that ran at a lowered clock: those are repeated too, after a wait.
+        guard: rejects trials that met a lowered clock. They are repeated: soon, while trials on
+            other boards are sound, else after a wait.
         cool_down_s: the first wait; each further one of a trial is twice as long.
     """
 
@@ -111,29 +113,44 @@ class FarmMeasurer(Measurer):
         guard: SessionGuard | None = None,
         cool_down_s: float = COOL_DOWN_S,
     ) -> None:
-        super().__init__(core_name, endpoints, workers)
-        if guard is not None:
-            self._watch = guard.watching
+        super().__init__(
+            core_name, endpoints, workers, watch=guard.watching if guard else nullcontext
+        )
+        self._session_guard = guard
         self._cool_down_s = cool_down_s
+        self._closing = threading.Event()
         # Those that wait for a board take no processor time: all boards and compilers have work.
         self._threads = ThreadPoolExecutor(workers + len(endpoints))
 
-    def _measure_one(self, trial: Trial) -> Outcome:
-        for repeat in range(_COOL_DOWNS + 1):
-            outcome = self._measure_on_sound_board(trial)
-            if outcome.error is None or outcome.error["kind"] != LOWERED_CLOCK:
-                return outcome
-            complaint = outcome.error["text"]
-            if repeat < _COOL_DOWNS:
-                wait_s = self._cool_down_s * 2**repeat
-                _logger.warning("%s; waits %g s and measures the trial again", complaint, wait_s)
-                time.sleep(wait_s)
-        raise UserError(
-            f"{complaint}, still so after {_COOL_DOWNS} waits",
-            "mend that and give the same command again: what was measured before is kept",
-        )
+    def __exit__(self, *exception: object) -> None:
+        self._closing.set()
+        super().__exit__(*exception)
 
-    def _measure_on_sound_board(self, trial: Trial) -> Outcome:
+    def _measure_one(self, trial: Trial) -> Outcome:
+        waits = 0
+        while True:
+            sound_before = self._guard_sound()
+            outcome = self._measure_on_some_board(trial)
+            error = outcome.error or {}
+            if error.get("kind") != LOWERED_CLOCK or self._closing.is_set():
+                return outcome
+            if self._guard_sound() > sound_before:
+                wait_s = _SOON_S
+            else:  # nobody had a sound board meanwhile
+                wait_s = self._cool_down_s * 2**waits
+                waits += 1
+            if waits > _COOL_DOWNS:
+                raise UserError(
+                    f"{error['text']}, still so after {_COOL_DOWNS} waits",
+                    "mend that and give the same command again: what was measured is kept",
+                )
+            _logger.warning("%s; waits %g s and measures the trial again", error["text"], wait_s)
+            self._closing.wait(wait_s)
+
+    def _guard_sound(self) -> int:
+        return self._session_guard.sound if self._session_guard else 0
+
+    def _measure_on_some_board(self, trial: Trial) -> Outcome:
         for left in reversed(range(_ATTEMPTS)):
             try:
                 outcome = super()._measure_one(trial)

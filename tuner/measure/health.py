@@ -102,13 +102,22 @@ def read(endpoint: Endpoint, board: Board) -> Health:
 
 
 def _read_once(endpoint: Endpoint, board: Board) -> Health:
+    look = reader(board)
     with connection.losses(), session(endpoint, _SESSION_S) as remote:
-        return read_in(remote, board)
+        return look(remote)
 
 
-def read_in(remote: tvm.rpc.RPCSession, board: Board) -> Health:
-    """Do as `read`, within a session of the board."""
+def reader(board: Board) -> Callable[[tvm.rpc.RPCSession], Health]:
+    """Return what does as `read` within a session of the board.
+
+    Raises:
+        UserError: the loop cannot be built.
+    """
     library = _clock_loop(board.core.isa)
+    return lambda remote: _read_in(remote, board, library)
+
+
+def _read_in(remote: tvm.rpc.RPCSession, board: Board, library: Path) -> Health:
     told = board_session.health(remote) or {}
     remote.upload(str(library))
     loop = remote.load_module(library.name)

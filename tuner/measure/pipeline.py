@@ -58,6 +58,7 @@ class Measurer:
         endpoints: boards of one kind. Each runs one candidate at a time, and as many candidates
             are under way as there are `workers`: on one real board, the others are being built.
         guard: throws away what was measured under a lowered clock; outcomes come a batch at a time.
+        watch: see `runner.run_candidate`.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class Measurer:
         endpoints: Sequence[Endpoint],
         workers: int,
         guard: ClockGuard | None = None,
+        watch: Watch = nullcontext,
     ) -> None:
         self._core = hardware.core(core_name)
         self._guard = guard
         self._slow_trials = 0
-        self._watch: Watch = nullcontext
+        self._watch = watch
         self._builder = Builder(core_name, workers)
         self._threads = ThreadPoolExecutor(workers)
         self._free_boards: queue.Queue[Endpoint] = queue.Queue()

@@ -38,7 +38,7 @@ static const struct {
 #undef OPERATION
 };
 
-enum { SPECIAL = 21, ROUNDS = 4000 };
+enum { SLOT = 128, SPECIAL = 21, ROUNDS = 4000 };
 
 static const uint32_t special[SPECIAL] = {
     0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x007fffff, 0x807fffff, 0x00800000,
@@ -70,12 +70,12 @@ int main(void) {
   static const char shown[32] = "the first two vector registers";
   guest_call_vectors(shown);
   for (size_t i = 0; i < count; i++)
-    memcpy(memory + 64 * i, operations[i].begin, (size_t)(operations[i].end - operations[i].begin));
+    memcpy(memory + SLOT * i, operations[i].begin, (size_t)(operations[i].end - operations[i].begin));
   guest_call(GUEST_LIBRARY, memory, 1 << 16);
-  guest_call(GUEST_CODE, memory, 64 * count);
+  guest_call(GUEST_CODE, memory, SLOT * count);
   int changed = 0;
   for (size_t i = 0; i < count; i++)
-    changed += memcmp(memory + 64 * i, operations[i].begin,
+    changed += memcmp(memory + SLOT * i, operations[i].begin,
                       (size_t)(operations[i].end - operations[i].begin)) != 0;
   mprotect(memory, 1 << 16, PROT_READ | PROT_EXEC);
   __builtin___clear_cache(memory, memory + (1 << 16));
@@ -86,7 +86,7 @@ int main(void) {
       uint32_t operands[12] __attribute__((aligned(16)));
       for (int k = 0; k < 12; k++) operands[k] = operand(k < 4);
       printf("%08x %08x %08x:", operands[0], operands[4], operands[8]);
-      void (*function)(uint32_t *) = (void (*)(uint32_t *))(void *)(memory + 64 * i);
+      void (*function)(uint32_t *) = (void (*)(uint32_t *))(void *)(memory + SLOT * i);
       function(operands);
       printf(" %08x %08x %08x %08x\n", operands[0], operands[1], operands[2], operands[3]);
     }

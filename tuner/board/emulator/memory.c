@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "counters.h"
+#include "l2.h"
 #include "pipeline.h"
 #include "prefetch.h"
 
-struct l2_state {
-  uint64_t tag[MAX_L2_WAYS];
-  uint8_t dirty[MAX_L2_WAYS];
+struct line_state {
+  uint64_t tag[MAX_L1_WAYS]; /* most recently used first */
+  int64_t ready[MAX_L1_WAYS]; /* arrival time of a line still on its way; 0: here */
+  uint8_t dirty[MAX_L1_WAYS];
 };
 
 /* Consecutive lines missed by stores: after enough of them a core stops fetching what it will
@@ -28,43 +30,34 @@ struct quick_line *memory_quick;
 static struct line_state *l1[MAX_CORES];
 static struct quick_line *quick_lines[MAX_CORES];
 static struct store_stream store_streams[MAX_CORES];
-static struct l2_state *l2;
-static uint64_t l2_mask;
 static int current_core;
-
-static const uint64_t no_line = ~0ull;
 
 void memory_create(void) {
   uint64_t l1_sets = (uint64_t)(parameters.l1d_bytes / LINE_BYTES / parameters.l1d_ways);
-  uint64_t l2_sets = (uint64_t)(parameters.l2_bytes / LINE_BYTES / parameters.l2_ways);
   memory_l1_mask = l1_sets - 1;
-  l2_mask = l2_sets - 1;
   for (int core = 0; core < parameters.cores; core++) {
     l1[core] = calloc(l1_sets, sizeof **l1);
     quick_lines[core] = calloc(l1_sets, sizeof **quick_lines);
   }
-  l2 = calloc(l2_sets, sizeof *l2);
+  l2_create();
   memory_flush();
 }
 
 static void renew_quick(int core, uint64_t set_number) {
   const struct line_state *set = &l1[core][set_number];
   struct quick_line *quick = &quick_lines[core][set_number];
-  quick->read = set->ready[0] ? no_line : set->tag[0];
-  quick->write = set->dirty[0] ? quick->read : no_line;
+  quick->read = set->ready[0] ? NO_LINE : set->tag[0];
+  quick->write = set->dirty[0] ? quick->read : NO_LINE;
 }
 
 void memory_flush(void) {
   for (int core = 0; core < parameters.cores; core++) {
     for (uint64_t set = 0; set <= memory_l1_mask; set++) {
       memset(&l1[core][set], 0, sizeof l1[core][set]);
-      for (int way = 0; way < MAX_L1_WAYS; way++) l1[core][set].tag[way] = no_line;
+      for (int way = 0; way < MAX_L1_WAYS; way++) l1[core][set].tag[way] = NO_LINE;
     }
   }
-  for (uint64_t set = 0; set <= l2_mask; set++) {
-    memset(&l2[set], 0, sizeof l2[set]);
-    for (int way = 0; way < MAX_L2_WAYS; way++) l2[set].tag[way] = no_line;
-  }
+  l2_flush();
   memory_settle();
 }
 
@@ -75,7 +68,7 @@ void memory_settle(void) {
       renew_quick(core, set);
     }
   for (int core = 0; core < MAX_CORES; core++)
-    store_streams[core] = (struct store_stream){.last = no_line, .length = 0};
+    store_streams[core] = (struct store_stream){.last = NO_LINE, .length = 0};
   memory_event_count = 0;
   prefetch_reset();
   tlb_reset();
@@ -91,52 +84,11 @@ void memory_select_core(int core, int64_t now) {
   tlb_select_core(core);
 }
 
-/* One line over the memory bus, not before t; returns when its transfer starts. */
-static int64_t take_bus(int64_t t) {
+int64_t memory_take_bus(int64_t t) {
   int64_t start = memory_queues.bus_free > t ? memory_queues.bus_free : t;
   memory_queues.bus_free = start + parameters.dram_line_cycles;
   counters.dram_lines++;
   return start;
-}
-
-/* The least recently used way; the remainder tells the compiler what the reader checked. */
-static int last_way(int ways, int limit) { return (int)((unsigned)(ways - 1) % (unsigned)limit); }
-
-static void l2_move_to_front(struct l2_state *set, int way) {
-  uint64_t tag = set->tag[way];
-  uint8_t dirty = set->dirty[way];
-  for (; way > 0; way--) {
-    set->tag[way] = set->tag[way - 1];
-    set->dirty[way] = set->dirty[way - 1];
-  }
-  set->tag[0] = tag;
-  set->dirty[0] = dirty;
-}
-
-/* Returns whether the line was there; it is the most recent one of its set afterwards. */
-static int l2_access(uint64_t line, int64_t t) {
-  struct l2_state *set = &l2[line & l2_mask];
-  for (int way = 0; way < parameters.l2_ways; way++) {
-    if (set->tag[way] != line) continue;
-    l2_move_to_front(set, way);
-    return 1;
-  }
-  int victim = last_way(parameters.l2_ways, MAX_L2_WAYS);
-  if (set->dirty[victim]) take_bus(t);
-  set->tag[victim] = line;
-  set->dirty[victim] = 0;
-  l2_move_to_front(set, victim);
-  return 0;
-}
-
-static void write_back(uint64_t line, int64_t t) {
-  struct l2_state *set = &l2[line & l2_mask];
-  for (int way = 0; way < parameters.l2_ways; way++) {
-    if (set->tag[way] != line) continue;
-    set->dirty[way] = 1;
-    return;
-  }
-  take_bus(t);
 }
 
 static void l1_move_to_front(struct line_state *set, int way) {
@@ -159,8 +111,8 @@ static struct line_state *l1_set(uint64_t line) {
 
 static void l1_insert(uint64_t line, int64_t ready, int dirty, int64_t t) {
   struct line_state *set = l1_set(line);
-  int victim = last_way(parameters.l1d_ways, MAX_L1_WAYS);
-  if (set->dirty[victim]) write_back(set->tag[victim], t);
+  int victim = least_recent_way(parameters.l1d_ways, MAX_L1_WAYS);
+  if (set->dirty[victim]) l2_write_back(set->tag[victim], t);
   set->tag[victim] = line;
   set->ready[victim] = ready;
   set->dirty[victim] = (uint8_t)dirty;
@@ -181,7 +133,7 @@ static void invalidate_elsewhere(uint64_t line) {
     struct line_state *set = &l1[core][line & memory_l1_mask];
     int way = l1_way(set, line);
     if (way < 0) continue;
-    set->tag[way] = no_line;
+    set->tag[way] = NO_LINE;
     set->ready[way] = 0;
     set->dirty[way] = 0;
     renew_quick(core, line & memory_l1_mask);
@@ -194,7 +146,7 @@ int memory_prefetch(uint64_t line, int64_t t) {
   int64_t ready = t + parameters.l2_cycles;
   if (!l2_access(line, t)) {
     counters.l2_misses++;
-    ready = take_bus(t) + parameters.dram_cycles;
+    ready = memory_take_bus(t) + parameters.dram_cycles;
   }
   l1_insert(line, ready, 0, t);
   return 1;
@@ -269,7 +221,7 @@ void memory_access(uint64_t address, int instruction, int is_store) {
 void memory_preload(uint64_t address, uint64_t bytes) {
   for (uint64_t line = address / LINE_BYTES; line * LINE_BYTES < address + bytes; line++) {
     l2_access(line, 0);
-    write_back(line, 0);
+    l2_write_back(line, 0);
   }
 }
 
@@ -294,13 +246,13 @@ static int64_t load_arrives(const struct event *event, int64_t start) {
   int64_t *slot = first_free_slot();
   if (*slot > start) start = *slot;
   if (event->kind == EVENT_L2) *slot = start + parameters.l2_cycles;
-  else *slot = take_bus(start) + parameters.dram_cycles;
+  else *slot = memory_take_bus(start) + parameters.dram_cycles;
   return *slot;
 }
 
 static int64_t store_accepted(const struct event *event, int64_t start) {
   /* A line overwritten whole is not read; its write-back took the bus when it left L2. */
-  if (event->kind == EVENT_STORE) take_bus(start);
+  if (event->kind == EVENT_STORE) memory_take_bus(start);
   int64_t buffered = (int64_t)parameters.store_buffer_lines * parameters.dram_line_cycles;
   return memory_queues.bus_free - buffered;
 }

@@ -33,12 +33,6 @@ struct event {
   int64_t ready; /* EVENT_READY_AT: when a line on its way arrives; FETCH, DELAY: cycles */
 };
 
-struct line_state {
-  uint64_t tag[MAX_L1_WAYS]; /* most recently used first */
-  int64_t ready[MAX_L1_WAYS]; /* arrival time of a line still on its way; 0: here */
-  uint8_t dirty[MAX_L1_WAYS];
-};
-
 /* What the core's misses wait for: when the bus is free, and when each outstanding miss completes.
  * Times in the past are all the same. */
 struct memory_queues {
@@ -73,6 +67,9 @@ void memory_select_core(int core, int64_t now); /* the bus and miss slots are fr
 /* A prefetch instruction that issues at t. */
 void memory_software_prefetch(uint64_t address, int64_t t);
 void memory_delay_access(int instruction, int cycles);
+
+/* One line over the memory bus, not before t; returns when its transfer starts. */
+int64_t memory_take_bus(int64_t t);
 
 /* Cycles before the block's first instruction; call it first. */
 int memory_fetch_delay(int *event);

@@ -23,7 +23,7 @@ from tuner.board.profile import Limits
 _HERE = Path(__file__).parent
 _SOURCES = (
     *("static_model", "parameters", "timing", "inorder", "outoforder", "pipeline", "counters"),
-    *("memory", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
+    *("memory", "l2", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
     *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector", "limits", "static_limits"),
 )
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")

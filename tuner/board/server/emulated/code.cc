@@ -32,8 +32,11 @@ struct Mark {
   size_t section, address;
   bool is_code;
 
+  // Of two at one address the last one holds: what may be data counts as data.
   bool operator<(const Mark& other) const {
-    return section != other.section ? section < other.section : address < other.address;
+    if (section != other.section) return section < other.section;
+    if (address != other.address) return address < other.address;
+    return is_code && !other.is_code;
   }
 };
 
@@ -46,7 +49,8 @@ class Sections {
  public:
   explicit Sections(const std::string& file) : file_(file) {
     const auto* header = reinterpret_cast<const Header*>(file.data());
-    if (header->e_shoff + header->e_shnum * sizeof(Section) > file.size()) return;
+    const size_t bytes = header->e_shnum * sizeof(Section);
+    if (bytes > file.size() || header->e_shoff > file.size() - bytes) return;
     all_ = reinterpret_cast<const Section*>(file.data() + header->e_shoff);
     count_ = header->e_shnum;
   }
@@ -79,12 +83,15 @@ class Sections {
   }
 
   bool HoldsCode(const Mark& mark) const {
-    return mark.is_code && (all_[mark.section].sh_flags & SHF_EXECINSTR) != 0;
+    constexpr auto kFlags = SHF_ALLOC | SHF_EXECINSTR;
+    return mark.is_code && mark.address % 4 == 0 &&
+           (all_[mark.section].sh_flags & kFlags) == kFlags;
   }
 
  private:
   bool IsInFile(const Section& section) const {
-    return section.sh_offset + section.sh_size <= file_.size();
+    return section.sh_size <= file_.size() &&
+           section.sh_offset <= file_.size() - section.sh_size;
   }
 
   const std::string& file_;
