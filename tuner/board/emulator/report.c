@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "loop_limits.h"
 #include "memory.h"
 
 enum { MAX_UNDECODED = 256, MAX_TEXT = 64, PROFILE_BLOCKS = 60 };

@@ -14,7 +14,7 @@ void report_events(struct block *block, int mispredicted);
 void report_print_undecoded(void);
 
 /* The blocks that took most cycles, to a file: what they took, what they could do at best (see
- * limits.h), and each instruction with the events of memory.h that it met.  Nothing is written if
+ * loop_limits.h), and each instruction with the events of memory.h that it met.  Nothing is written if
  * no block ran in a region. */
 void report_write_profile(const char *path);
 

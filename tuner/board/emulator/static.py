@@ -24,7 +24,13 @@ _HERE = Path(__file__).parent
 _SOURCES = (
     *("static_model", "parameters", "timing", "inorder", "outoforder", "pipeline", "counters"),
     *("memory", "l2", "prefetch", "tlb", "decode", "operands", "mnemonics", "mnemonics_a32"),
-    *("mnemonics_a32_vector", "mnemonics_a64", "mnemonics_a64_vector", "limits", "static_limits"),
+    *(
+        "mnemonics_a32_vector",
+        "mnemonics_a64",
+        "mnemonics_a64_vector",
+        "loop_limits",
+        "static_limits",
+    ),
 )
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra")
 _HALF = 128  # iterations timed of a loop that does not settle: static_model.h
@@ -57,7 +63,7 @@ class _Result(ctypes.Structure):
 
 
 class _Limits(ctypes.Structure):
-    """struct limits of limits.h, hundredths of cycles"""
+    """struct limits of loop_limits.h, hundredths of cycles"""
 
     _fields_ = tuple((field.name, ctypes.c_uint) for field in fields(Limits))
 

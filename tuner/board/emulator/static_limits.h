@@ -2,7 +2,7 @@
 #ifndef STATIC_LIMITS_H
 #define STATIC_LIMITS_H
 
-#include "limits.h"
+#include "loop_limits.h"
 
 /* Lines of disassembly as for static_loop; 0 if there are none.  Some milliseconds.  The board has
  * to be loaded before (static_load), and again afterwards: no core is selected then. */

@@ -1,6 +1,6 @@
 /* What a block could do at best: the why of its cycles. */
-#ifndef LIMITS_H
-#define LIMITS_H
+#ifndef LOOP_LIMITS_H
+#define LOOP_LIMITS_H
 
 #include "block.h"
 

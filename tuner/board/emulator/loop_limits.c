@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "loop_limits.h"
 
 #include <stdlib.h>
 #include <string.h>
