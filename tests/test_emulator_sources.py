@@ -39,14 +39,11 @@ def test_integers_only():
         assert not re.search(r"#include <(glib|qemu)", code), path.name
 
 
-def test_no_header_hides_one_of_the_system():
-    """The server includes some of these, with C++ headers that want <limits.h> and the like."""
-    for folder in (MODEL, ARITHMETIC):
-        for path in folder.glob("*.h"):
-            done = subprocess.run(
-                [shutil.which("cc") or "cc", "-E", "-"],
-                input=f"#include <{path.name}>\n",
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode != 0, path.name
+def test_no_header_has_the_name_of_a_standard_one():
+    """The server includes some of these beside the headers of C++, which want <limits.h>."""
+    standard = (
+        "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal "
+        "stdarg stdatomic stdbool stddef stdint stdio stdlib string tgmath threads time uchar wchar"
+    )
+    ours = {path.stem for folder in (MODEL, ARITHMETIC) for path in folder.glob("*.h")}
+    assert ours and not ours & set(standard.split())
