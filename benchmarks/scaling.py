@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -159,7 +160,8 @@ def _tracker() -> Iterator[int]:
         _retry(TrackedBoard(_HOST, port, _KEY).require_tracker)
         yield port
     finally:
-        process.terminate()
+        # It serves from a process of its own, which would stay behind.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

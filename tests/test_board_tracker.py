@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +38,8 @@ def tracker(port: int):
         wait_until(lambda: reachable(port))
         yield
     finally:
-        process.terminate()
+        # It serves from a process of its own, which would stay behind.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
