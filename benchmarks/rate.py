@@ -8,12 +8,13 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import click
 from tqdm import tqdm
 
 from benchmarks.provenance import provenance
+from benchmarks.rows import rounded
 from schedules.hardware import Board
 from tuner import networks, tasks
 from tuner.cli.open_boards import open_boards
@@ -54,8 +55,7 @@ class Row:
 
     def as_dict(self) -> dict[str, object]:
         """For `--json`; the keys are documented in docs/benchmarks.md."""
-        rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        return {**rounded, "candidates_a_second": round(self.candidates_a_second, 2)}
+        return {**rounded(self), "candidates_a_second": round(self.candidates_a_second, 2)}
 
 
 def measure(measurer: Measurer, task: Task, board: Board, count: int, seed: int, bar: tqdm) -> Row:

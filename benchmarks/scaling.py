@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -20,6 +20,7 @@ import click
 from tqdm import tqdm
 
 from benchmarks.provenance import provenance
+from benchmarks.rows import rounded
 from schedules.hardware import Board
 from tuner import networks, tasks
 from tuner.board.launch import EmulatedBoard, Registration
@@ -71,8 +72,7 @@ class Row:
 
     def as_dict(self) -> dict[str, object]:
         """For `--json`; the keys are documented in docs/benchmarks.md."""
-        rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        return {**rounded, "trials_a_second": round(self.trials_a_second, 3)}
+        return {**rounded(self), "trials_a_second": round(self.trials_a_second, 3)}
 
 
 class _Stopwatch:

@@ -27,7 +27,7 @@ _NEEDLESS = (
 
 
 def needless_passes(module: tvm.IRModule) -> list[str]:
-    """Passes of TVM's that take a third of a build and change nothing in the code of `module`.
+    """Passes of TVM's that take time and change nothing in the code of `module`.
 
     For `disabled_pass` of a `tvm.transform.PassContext`. What `schedules.lowering` emits has no
     blocks, and accesses its buffers through views.

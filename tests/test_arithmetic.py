@@ -174,30 +174,15 @@ def test_results_have_the_bits_of_qemu(isa, tmp_path):
         assert mine == theirs
 
 
-class OtherBoard(launch.EmulatedBoard):
-    """A board where QEMU computes, or nobody."""
-
-    who = ""
-
-    def _timing_options(self) -> list[str]:
-        option, value = super()._timing_options()
-        return [option, f"{value},arithmetic={self.who}"]
-
-
-class QemuBoard(OtherBoard):
-    who = "qemu"
-
-
-class IdleBoard(OtherBoard):
-    who = "none"
-
-
 @pytest.mark.board
 @pytest.mark.parametrize("name", ["rasp3b", "rasp3b-64", "rk3288", "rpi4"])
 def test_cycles_and_numbers_stay_the_same(name, running_board, tmp_path):
     core = hardware.board(name).core
     try:
-        boards = [kind(hardware.board(name), progress=False) for kind in (QemuBoard, IdleBoard)]
+        boards = [
+            launch.EmulatedBoard(hardware.board(name), progress=False, arithmetic=who)
+            for who in ("qemu", "none")
+        ]
     except UserError as error:
         pytest.skip(str(error))
     with boards[0], boards[1]:

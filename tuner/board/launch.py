@@ -111,6 +111,7 @@ class EmulatedBoard:
         progress: bool = True,
         registration: Registration | None = None,
         profile: bool = False,
+        arithmetic: str = "host",
     ) -> None:
         """Builds what is missing and starts the board.
 
@@ -123,6 +124,8 @@ class EmulatedBoard:
             registration: offer the board at a tracker. Clients then have to come from there, one
                 at a time.
             profile: keep what `read_profile` reads.
+            arithmetic: who computes the vector arithmetic of kernels: "host", "qemu" (the same
+                numbers and times, slower), or "none" (times only: numbers are wrong).
 
         Raises:
             UserError: a tool is missing, the build failed, the port is in use.
@@ -132,6 +135,7 @@ class EmulatedBoard:
         self.threads = min(threads or board.cores, board.cores)
         self.registration = registration
         self._profiled = profile
+        self._arithmetic = arithmetic
         self._qemu = find_qemu(board.core.isa)
         server = build.server_binary(board.core.isa, progress)
         plugin = build.emulator_plugin(progress)
@@ -180,7 +184,9 @@ class EmulatedBoard:
     def _timing_options(self) -> list[str]:
         # QEMU takes no comma in a plugin's path. Sessions run in folders of their own.
         profile = f",profile={self.folder / _PROFILE}" if self._profiled else ""
-        return ["-plugin", f"./libemulator.so,params=parameters.txt{profile}"]
+        # The default is not said: every byte of the command line shifts the guest's stack.
+        computes = "" if self._arithmetic == "host" else f",arithmetic={self._arithmetic}"
+        return ["-plugin", f"./libemulator.so,params=parameters.txt{computes}{profile}"]
 
     def _wait_until_listening(self) -> int:
         """Give the server its rehearsal; return the port on which it listens then."""

@@ -1,9 +1,9 @@
-#define _GNU_SOURCE
 #include "guest_vectors.h"
 
-#include <dlfcn.h>
-#include <malloc.h>
+#include <stddef.h>
 #include <string.h>
+
+#include "guest_registers.h"
 
 enum { MAX_STRIDE = 256 };
 
@@ -11,11 +11,6 @@ int guest_vector_stride;
 char *guest_vector_files[MAX_GUEST_THREADS];
 
 static size_t offset; /* in the CPU structure */
-
-static char *current_cpu(void) {
-  char **current = dlsym(RTLD_DEFAULT, "current_cpu"); /* QEMU's, of this thread */
-  return current ? *current : 0;
-}
 
 static int stride_at(const char *place, const char *end, const uint8_t *shown) {
   if (memcmp(place, shown, VECTOR_BYTES)) return 0;
@@ -27,9 +22,10 @@ static int stride_at(const char *place, const char *end, const uint8_t *shown) {
 }
 
 void guest_vectors_find(const uint8_t shown[2 * VECTOR_BYTES]) {
-  const char *cpu = current_cpu();
+  size_t size;
+  const char *cpu = guest_cpu(&size);
   if (!cpu || guest_vector_stride) return;
-  const char *end = cpu + malloc_usable_size((void *)cpu);
+  const char *end = cpu + size;
   for (const char *place = cpu; place + VECTOR_BYTES <= end; place += sizeof(uint64_t)) {
     guest_vector_stride = stride_at(place, end, shown);
     offset = (size_t)(place - cpu);
@@ -38,7 +34,8 @@ void guest_vectors_find(const uint8_t shown[2 * VECTOR_BYTES]) {
 }
 
 char *guest_vectors_now(unsigned vcpu) {
-  char *file = current_cpu() + offset;
+  size_t size;
+  char *file = guest_cpu(&size) + offset;
   if (vcpu < MAX_GUEST_THREADS) guest_vector_files[vcpu] = file;
   return file;
 }

@@ -30,16 +30,24 @@ static int shows_call(const char *file, int number_register, int64_t number,
   return 1;
 }
 
+char *guest_cpu(size_t *size) {
+  char **current_cpu = dlsym(RTLD_DEFAULT, "current_cpu"); /* QEMU's, of this thread */
+  if (!current_cpu || !*current_cpu) return 0;
+  *size = malloc_usable_size(*current_cpu);
+  return *current_cpu;
+}
+
 void guest_registers_find(enum isa isa, int64_t number, const uint64_t arguments[ARGUMENTS]) {
   if (guest_registers_known) return;
-  char **current_cpu = dlsym(RTLD_DEFAULT, "current_cpu"); /* QEMU's, of this thread */
-  if (!current_cpu || !*current_cpu) return;
+  size_t size;
+  const char *cpu = guest_cpu(&size);
+  if (!cpu) return;
   register_bytes = isa == ISA_A64 ? 8 : 4;
   int number_register = isa == ISA_A64 ? A64_NUMBER_REGISTER : A32_NUMBER_REGISTER;
-  size_t size = malloc_usable_size(*current_cpu), file_size = (size_t)register_bytes * MAX_GENERAL;
+  size_t file_size = (size_t)register_bytes * MAX_GENERAL;
   for (size_t at = 0; at + file_size <= size; at += sizeof(uint64_t)) {
-    if (!shows_call(*current_cpu + at, number_register, number, arguments)) continue;
-    registers = *current_cpu + at;
+    if (!shows_call(cpu + at, number_register, number, arguments)) continue;
+    registers = cpu + at;
     guest_registers_known = 1;
     return;
   }

@@ -6,11 +6,15 @@
 #ifndef GUEST_REGISTERS_H
 #define GUEST_REGISTERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "decode.h"
 
 extern int guest_registers_known;
+
+/* QEMU's CPU structure of the calling thread, and its size in bytes; 0: not known. */
+char *guest_cpu(size_t *size);
 
 /* Call it at a guest call: its number and first six arguments. */
 void guest_registers_find(enum isa isa, int64_t number, const uint64_t arguments[6]);
