@@ -19,7 +19,7 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels.base import Ahead, Following, MicroKernel
-from .ahead import following_if_last
+from .ahead import following_if_last, input_of_next_block
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
@@ -112,10 +112,14 @@ class Nest:
                 elif self.packed:
                     with e.loop(turns, "tile") as tile:
                         self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
-                self._compute_block(image, first, turns, panels, part, sums)
+                self._compute_block(image, first, turns, panels, part, sums, data)
 
-    def _compute_block(self, image, first, turns, panels, part: Part, sums) -> None:
-        """All channels of the tiles of a block, from their panels."""
+    def _compute_block(self, image, first, turns, panels, part: Part, sums, data=None) -> None:
+        """All channels of the tiles of a block, from their panels.
+
+        Args:
+            data: what the panels of the next block are packed from, if they are.
+        """
         e, stage = self.conv.e, None
         if self.streamed:
             stage = RowStage(self.conv, self.kernel, self.tiling, self.block, first)
@@ -123,8 +127,12 @@ class Nest:
             with e.loop(turns, "tile") as tile:
                 panel = (panels, tile * self.panel_size)
                 sum_at = (sums, (channel_tile * self.block + tile) * self.tile_size)
-                ahead = self._next(tile, turns)
-                self._compute(channel_tile, image, first + tile, panel, part, sum_at, ahead, stage)
+                following, ahead = self._next(tile, turns), None
+                if self.packed and data is not None:
+                    ahead = input_of_next_block(self, data, image, channel_tile, tile, first)
+                self._compute(
+                    channel_tile, image, first + tile, panel, part, sum_at, following, stage, ahead
+                )
             if stage:
                 for row, channel in self._rows(channel_tile):
                     stage.write(image, channel, row, turns)
@@ -229,6 +237,7 @@ class Nest:
         sum_at,
         following: Following | None,
         stage: RowStage | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         """One MR x NR tile: the sum over a part of K in registers; after the last one its epilogue.
 
@@ -237,6 +246,7 @@ class Nest:
             sum_at: (buffer, index) of partial sums, if K has several parts.
             following: see `MicroKernel.emit`.
             stage: takes the sums, to apply the epilogue later.
+            ahead: what to fetch meanwhile instead of rows of the output.
         """
         conv, e, workload = self.conv, self.conv.e, self.conv.workload
         mr, nr = self.kernel.mr, self.kernel.nr
@@ -249,6 +259,8 @@ class Nest:
             row_stride = workload.pixels
         if not part.is_first:
             self._copy((accumulators, 0), sum_at)
+        if ahead is None and part.is_last and not stage:
+            ahead = self._ahead(image, channel_tile, tile, origin)
         weights = self.weight_tile(image, channel_tile) * workload.k
         weights += part.first * (workload.kh * workload.kw)
         self.kernel.emit(
@@ -258,9 +270,7 @@ class Nest:
             pixels=pixels,
             row_stride=row_stride,
             k=self.part_k,
-            ahead=self._ahead(image, channel_tile, tile, origin)
-            if part.is_last and not stage
-            else None,
+            ahead=ahead,
             following=following,
             clear=part.is_first,
         )

@@ -18,7 +18,8 @@ class Transform(NamedTuple):
     at: np.ndarray  # (m, m + 2)
 
 
-# Lavin and Gray (2015), section 4: points 0, 1, -1 (and 2, -2) and infinity.
+# Lavin and Gray (2015), section 4: points 0, 1, -1, infinity (and 2, -2), in this order: what the
+# first so many points suffice for, at the edge of a map, is computed with the same weights.
 TRANSFORMS = {
     2: Transform(
         bt=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
@@ -31,9 +32,9 @@ TRANSFORMS = {
                 [4, 0, -5, 0, 1, 0],
                 [0, -4, -4, 1, 1, 0],
                 [0, 4, -4, -1, 1, 0],
+                [0, 4, 0, -5, 0, 1],
                 [0, -2, -1, 2, 1, 0],
                 [0, 2, -1, -2, 1, 0],
-                [0, 4, 0, -5, 0, 1],
             ]
         ),
         g=np.array(
@@ -41,16 +42,20 @@ TRANSFORMS = {
                 [1 / 4, 0, 0],
                 [-1 / 6, -1 / 6, -1 / 6],
                 [-1 / 6, 1 / 6, -1 / 6],
+                [0, 0, 1],
                 [1 / 24, 1 / 12, 1 / 6],
                 [1 / 24, -1 / 12, 1 / 6],
-                [0, 0, 1],
             ]
         ),
         at=np.array(
-            [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+            [[1, 1, 1, 0, 1, 1], [0, 1, -1, 0, 2, -2], [0, 1, 1, 0, 4, 4], [0, 1, -1, 1, 8, -8]]
         ),
     ),
 }
+
+# How much smaller F(4,3)'s weights are than F(1,3)'s and F(2,3)'s at the points 0, 1, -1 and
+# infinity: inputs make up for it.
+_SCALES = (4, -3, -3, 1)
 
 
 class Tile(NamedTuple):
@@ -70,41 +75,57 @@ class Tile(NamedTuple):
         return math.prod(self.inputs)
 
 
-TILES: dict[int | str, Tile] = {2: Tile(2, 2), "2x4": Tile(2, 4), 4: Tile(4, 4)}
-"""What the knob `m` may be, from the fewest weights to the fewest products."""
+TILES: dict[int | str, Tile] = {2: Tile(2, 2), "2x4": Tile(2, 4), 4: Tile(4, 4), "4e": Tile(4, 4)}
+"""What the knob `m` may be, from the fewest weights to the fewest products; of "4e", tiles at the
+edge of a map are narrower."""
+
+EDGED = "4e"
 
 
-def input_rows(m: int, d: Sequence) -> list:
+def input_rows(m: int, d: Sequence, base: int) -> list:
     """B^T d for vectors `d`, with sums that rows share computed once.
 
     F(4,3) takes 12 operations instead of the 22 of its coefficients (counted with fused
     multiply-adds); LLVM finds the shared ones again, but may not regroup floating-point sums.
+
+    Args:
+        m: outputs: 2, 4, or 1 at an edge.
+        base: the m of the weights; more than `m` at an edge.
     """
-    if m == 2:
-        return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+    if m < 4:
+        few = [d[0] - d[2], d[1] + d[2], d[2] - d[1]]
+        if m == 2:
+            few.append(d[1] - d[3])
+        return (
+            few
+            if base < 4
+            else [_times(scale, row) for scale, row in zip(_SCALES[: m + 2], few, strict=True)]
+        )
     near, far = d[4] - _times(4, d[2]), d[3] - _times(4, d[1])
     even, odd = d[4] - d[2], _times(2, d[3] - d[1])
     return [
         d[4] - _times(5, d[2]) + _times(4, d[0]),
         near + far,
         near - far,
+        d[5] - _times(5, d[3]) + _times(4, d[1]),
         even + odd,
         even - odd,
-        d[5] - _times(5, d[3]) + _times(4, d[1]),
     ]
 
 
 def output_rows(m: int, p: Sequence) -> list:
     """A^T p for vectors `p`; F(4,3) in 10 operations instead of 14."""
     total, difference = p[1] + p[2], p[1] - p[2]
+    if m == 1:
+        return [p[0] + total]
     if m == 2:
         return [p[0] + total, difference - p[3]]
-    far_total, far_difference = p[3] + p[4], p[3] - p[4]
+    far_total, far_difference = p[4] + p[5], p[4] - p[5]
     return [
         p[0] + total + far_total,
         difference + _times(2, far_difference),
         total + _times(4, far_total),
-        difference + _times(8, far_difference) + p[5],
+        difference + _times(8, far_difference) + p[3],
     ]
 
 

@@ -26,9 +26,11 @@ from ..lowering.emit import LANES
 from ..microkernels import tile_cost, tiles
 from ..registry import Schedule, schedule
 from ..workload import Conv2dWorkload
+from . import winograd_edges
 from .facts import CORES, NestShape
 from .padding import pad_compute, padded_plane
-from .transforms import TILES, TRANSFORMS, table
+from .transforms import EDGED, TILES, TRANSFORMS, table
+from .winograd_edges import EdgedNest
 from .winograd_nest import WinogradNest
 from .winograd_tiling import tile_count, tile_grid
 
@@ -53,6 +55,10 @@ class Conv2dWinograd(Schedule):
         def allowed(config: Config) -> bool:
             tile, mr, nr = TILES[config["m"]], int(config["mr"]), int(config["nr"])
             block, count = int(config["block"]), tile_count(workload, tile)
+            if config["m"] == EDGED:
+                edged = winograd_edges.pays(workload, tile) and block == 1
+                fits = winograd_edges.is_covered(workload, tile, core, mr, nr)
+                return edged and fits and (mr <= workload.co or mr == 4)
             return (
                 (mr, nr) in tiles(core)
                 and (mr <= workload.co or mr == 4)
@@ -82,12 +88,12 @@ class Conv2dWinograd(Schedule):
 
     def starts(self, workload: Conv2dWorkload, core: Core) -> list[Config]:
         """The hand-picked config of each m: what they ask of memory differs most."""
-        default = self.default(workload, core)
-        others = {c["m"] for c in self.space(workload, core)} - {default["m"]}
-        best = (
-            self._best(workload, core, [m], _cycles_beside_others) for m in TILES if m in others
-        )
-        return [default, *best]
+        best = [self.default(workload, core)]
+        there_are = {config["m"] for config in self.space(workload, core)}
+        for m in TILES:
+            if m in there_are and (m != 4 or EDGED not in there_are):
+                best.append(self._best(workload, core, [m], _cycles_beside_others))
+        return [config for n, config in enumerate(best) if config not in best[:n]]
 
     def _best(
         self,
@@ -96,15 +102,22 @@ class Conv2dWinograd(Schedule):
         tile_names: Sequence[int | str],
         cycles: Callable[[Conv2dWorkload, Core, Config], float],
     ) -> Config:
-        """The config that takes least; of equal ones that whose blocks fit the caches."""
+        """The config that takes least; of equal ones that whose blocks fit the caches.
+
+        Where tiles of 4 x 4 may be narrower at the edge, they are.
+        """
 
         def rank(config: Config) -> tuple:
             cost = cycles(workload, core, config)
             shares_channels, block = config["share"] == "channels", int(config["block"])
             misfit = _misfit(workload, core, config)
-            return (cost, not shares_channels, misfit, -block, str(config))
+            busy = _busy_cycles(workload, core, config)
+            return (cost, not shares_channels, misfit, -block, busy, str(config))
 
-        return min((c for c in self.space(workload, core) if c["m"] in tile_names), key=rank)
+        space = list(self.space(workload, core))
+        if any(config["m"] == EDGED for config in space):
+            tile_names = [EDGED if name == 4 else name for name in tile_names]
+        return min((config for config in space if config["m"] in tile_names), key=rank)
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         return 0.95 if min(workload.oh, workload.ow) >= 4 and workload.ci >= 16 else 0.4
@@ -116,7 +129,7 @@ class Conv2dWinograd(Schedule):
         2x4 has a transform of each, and some more than the geometric mean. `tests/test_errors.py`
         holds every schedule to a quarter of the bound that follows.
         """
-        return {2: 2.0, "2x4": 6.0, 4: 16.0}[config["m"]]
+        return {2: 2.0, "2x4": 6.0, 4: 16.0, EDGED: 16.0}[config["m"]]
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         tile, nr = TILES[config["m"]], int(config["nr"])
@@ -212,7 +225,8 @@ class Conv2dWinograd(Schedule):
         return annotated(output, workload, self.name, config)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
-        nest = WinogradNest(conv, core, config)
+        kind = EdgedNest if config["m"] == EDGED else WinogradNest
+        nest = kind(conv, core, config)
         if config["share"] == "channels":
             nest.emit_over_channels()
         else:
@@ -251,9 +265,16 @@ def _busy_cycles(workload: Conv2dWorkload, core: Core, config: Config) -> float:
     in_order = core.pipeline == "in-order"
     together = mr if in_order and _streams(workload, core, config) else mr * CORES
     rows = -(-workload.co // together) * together
-    columns = -(-tile_count(workload, tile) // nr) * nr
-    products = tile.places * rows * columns * workload.ci / LANES
-    return products * tile_cost(core, mr, nr)
+    if config["m"] == EDGED:
+        lanes = sum(
+            places
+            * sum(piece * tile_cost(core, mr, piece) for piece in winograd_edges.pieces(width, nr))
+            for width, places in winograd_edges.places_by_width(workload, tile).items()
+        )
+    else:
+        columns = -(-tile_count(workload, tile) // nr) * nr
+        lanes = tile.places * columns * tile_cost(core, mr, nr)
+    return rows * workload.ci / LANES * lanes
 
 
 def _misfit(workload: Conv2dWorkload, core: Core, config: Config) -> int:

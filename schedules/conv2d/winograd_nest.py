@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tvm import tirx
@@ -13,16 +14,17 @@ from ..knobs import Config
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels import kernel
+from ..microkernels.base import Following, MicroKernel
 from .ahead import following_if_last
 from .facts import CORES
 from .padding import copy_padded_rows, padded_plane
 from .transforms import TILES
 from .winograd_tiling import Tiling
-from .winograd_transforms import TileTransforms
+from .winograd_transforms import At, Origin, TileTransforms
 
 # Elements. Without them the places of one tile would lie a power of two apart for most numbers of
 # channels, in the same few sets of the L1 cache, and push each other out as they are written.
-_PLACE_PADDING = 16
+PLACE_PADDING = 16
 
 
 class WinogradNest:
@@ -30,16 +32,17 @@ class WinogradNest:
 
     def __init__(self, conv: Convolution, core: Core, config: Config) -> None:
         self.conv, self.e, self.workload = conv, conv.e, conv.workload
-        self.places = TILES[config["m"]].places
+        self.tile = TILES[config["m"]]
+        self.places = self.tile.places
         self.kernel = kernel(core, int(config["mr"]), int(config["nr"]))
         self.mr, self.nr = self.kernel.mr, self.kernel.nr
         self.channel_tiles = -(-self.workload.co // self.mr)
-        self.tiling = Tiling(self.workload, TILES[config["m"]], self.nr)
+        self.tiling = Tiling(self.workload, self.tile, self.nr)
         self.groups = self.tiling.groups
-        self.place_size = self.workload.ci * self.nr + _PLACE_PADDING
+        self.place_size = self.workload.ci * self.nr + PLACE_PADDING
         self.group_size = self.places * self.place_size
         self.products_size = self.places * self.mr * self.nr
-        self.transforms = TileTransforms(self.conv, self.tiling, self.place_size, self.mr * self.nr)
+        self.transforms = TileTransforms(self.conv, self.tile, self.tile)
         self.block = min(int(config["block"]), self.groups)
         # Between the two halves of a transform are up to 36 vectors. Where far fewer registers are
         # LLVM spills more than those; then the first halves of several transforms come first.
@@ -95,15 +98,29 @@ class WinogradNest:
         tiles: Any = self.together
         if self.channel_tiles % self.together:
             tiles = e.bind("tiles", tirx.min(self.together, self.channel_tiles - first_tile))
-        with e.loop(self.places, "place") as place, e.loop(tiles, "tile") as tile:
-            next_tile = self._next_tile(tile, tiles)
-            with e.loop(turns, "group") as group:
-                slot = tile * self.block + group
-                channel_tile = first_tile + tile
-                self._multiply(channel_tile, place, moved, products, group, slot, turns, next_tile)
+        self._multiply_batch(first_tile, tiles, turns, moved, products)
         with e.loop(tiles, "tile") as tile, e.loop(turns, "group") as group:
             slot = tile * self.block + group
             self._transform_output(image, first_tile + tile, first + group, products, slot)
+
+    def _multiply_batch(self, first_tile, tiles, turns, moved, products) -> None:
+        """`products[slot, place, row, tile]` of a batch and all groups of a block."""
+        e = self.e
+        with e.loop(self.places, "place") as place, e.loop(tiles, "tile") as tile:
+            next_tile = self._next_tile(tile, tiles)
+            with e.loop(turns, "group") as group:
+                self._multiply(
+                    self.kernel,
+                    (first_tile + tile) * self.places + place,
+                    pixels=(moved, group * self.group_size + place * self.place_size),
+                    result=(
+                        products,
+                        (tile * self.block + group) * self.products_size
+                        + place * (self.mr * self.nr),
+                    ),
+                    row_stride=self.nr,
+                    following=following_if_last(group, turns, next_tile),
+                )
 
     def _next_tile(self, tile, tiles):
         """Elements from the weights of a batch's tile at a place to those that come next."""
@@ -137,60 +154,127 @@ class WinogradNest:
         data, start = self.conv.data, plane * (height * width)
         if any(workload.padding) and self.conv.source is None:
             data, start = e.alloc("padded", height * width), 0
-            begin, end = self.tiling.rows_under(first, turns)
+            begin, end = self._rows_under(first, turns)
             top = e.bind_opaque("top", begin)
             copy_padded_rows(self.conv, plane, data, top, e.bind_opaque("end", end) - top)
         # TVM compares all indices of a buffer, but not those of a view of it: that takes seconds.
-        data = e.flat_view(data)
-        quads, size = self.tiling.quads, self.transforms.input_half
+        self._move_tiles(ci, first, turns, e.flat_view(data), start, moved)
+
+    def _rows_under(self, first, turns) -> tuple:
+        """(first, end) of the rows of the padded plane that a block's tiles read."""
+        return self.tiling.rows_under(first, turns)
+
+    def _move_tiles(self, ci, first, turns, data, start, moved) -> None:
+        """The transforms of a channel whose padded plane begins at `data[start]`."""
+        e = self.e
+
+        def place_at(group, quad) -> At:
+            at = e.bind("at", group * self.group_size + ci * self.nr + quad * LANES)
+            return self._place_at(at, self.place_size)
+
+        def origins(group, quad) -> list[Origin]:
+            return self.tiling.origins(e, first + group, quad)
+
+        self._move(
+            self.transforms, turns, self.tiling.quads, (data, start), origins, moved, place_at
+        )
+
+    def _move(
+        self,
+        transforms: TileTransforms,
+        turns,
+        quads: int,
+        plane: tuple[Any, Any],
+        origins: Callable[[Any, Any], list[Origin]],
+        moved,
+        place_at: Callable[[Any, Any], At],
+    ) -> None:
+        """B^T d B of all quads of so many groups; `origins` and `place_at` are of a quad."""
+        e, size = self.e, transforms.input_half
         halves = None if self.halves_in_registers else e.alloc("halves", self.block * quads * size)
         if halves is not None:
             with e.loop(turns, "group") as group, e.loop(quads, "quad") as quad:
                 at = (group * quads + quad) * size
-                self.transforms.halve_input(data, start, first + group, quad, halves, at)
+                transforms.halve_input(*plane, origins(group, quad), halves, at)
         with e.loop(turns, "group") as group, e.loop(quads, "quad") as quad:
             half, half_at = halves, (group * quads + quad) * size
             if half is None:
                 half, half_at = e.registers("half", size), 0
-                self.transforms.halve_input(data, start, first + group, quad, half, half_at)
-            at = e.bind("at", group * self.group_size + ci * self.nr + quad * LANES)
-            self.transforms.finish_input(half, half_at, moved, at)
+                transforms.halve_input(*plane, origins(group, quad), half, half_at)
+            transforms.finish_input(half, half_at, moved, place_at(group, quad))
+
+    def _place_at(self, start, size: int) -> At:
+        """Of places of `size` elements, the first from element `start` on."""
+        columns = self.tile.inputs[1]
+        return lambda i, j: start + (i * columns + j) * size
 
     def _multiply(
-        self, channel_tile, place, moved, products, group, slot, turns, next_tile
+        self,
+        kernel: MicroKernel,
+        weight_tile,
+        pixels: tuple[Any, Any],
+        result: tuple[Any, Any],
+        row_stride: int,
+        following: Following | None,
     ) -> None:
-        """`products[slot, place, row, tile]` of a tile of channels and a group of a block."""
-        e, workload = self.e, self.workload
-        accumulators = e.registers("accumulators", self.mr * self.nr)
-        tile = channel_tile * self.places + place
-        self.kernel.emit(
+        """A tile of channels at a place, times as many tiles of pixels as `kernel` has.
+
+        Args:
+            pixels, result: buffer, and index of the first element; rows are `row_stride` apart.
+        """
+        e, ci = self.e, self.workload.ci
+        accumulators = e.registers("accumulators", kernel.mr * kernel.nr)
+        kernel.emit(
             self.conv,
             accumulators,
-            weights=(self.conv.weight, tile * (workload.ci * self.mr)),
-            pixels=(moved, group * self.group_size + place * self.place_size),
-            row_stride=self.nr,
-            k=workload.ci,
-            following=following_if_last(group, turns, next_tile),
+            weights=(self.conv.weight, weight_tile * (ci * kernel.mr)),
+            pixels=pixels,
+            row_stride=row_stride,
+            k=ci,
+            following=following,
         )
-        result = slot * self.products_size + place * (self.mr * self.nr)
-        for i in range(0, self.mr * self.nr, LANES):
-            e.store(products, ramp(result + i), BufferLoad(accumulators, [ramp(i)]))
+        for row in range(kernel.mr):
+            for j in range(0, kernel.nr, LANES):
+                at = result[1] + row * row_stride + j
+                value = BufferLoad(accumulators, [ramp(row * kernel.nr + j)])
+                e.store(result[0], ramp(at), value)
 
     def _transform_output(self, image, channel_tile, group, products, slot) -> None:
         """A^T p A of each channel and tile, through the epilogue into the output."""
-        e, size = self.e, self.transforms.output_half
-        with e.loop(self.tiling.quads, "quad") as quad:
-            origins = self.tiling.origins(e, group, quad)
-            at = slot * self.products_size + quad * LANES
+
+        def origins(quad) -> list[Origin]:
+            return self.tiling.origins(self.e, group, quad)
+
+        def place_at(quad, row) -> At:
+            at = slot * self.products_size + quad * LANES + row * self.nr
+            return self._place_at(at, self.mr * self.nr)
+
+        quads = self.tiling.quads
+        self._move_back(self.transforms, quads, origins, products, place_at, image, channel_tile)
+
+    def _move_back(
+        self,
+        transforms: TileTransforms,
+        quads: int,
+        origins: Callable[[Any], Sequence[Origin | None]],
+        products,
+        place_at: Callable[[Any, Any], At],
+        image,
+        channel_tile,
+    ) -> None:
+        """The same of some quads; `origins` are of a quad, `place_at` of one and a row."""
+        e, size = self.e, transforms.output_half
+        with e.loop(quads, "quad") as quad:
+            starts = origins(quad)
             halves = None if self.halves_in_registers else e.alloc("halves", self.mr * size)
             if halves is not None:
                 with e.loop(self.mr, "row") as row:
-                    self.transforms.halve_output(products, at + row * self.nr, halves, row * size)
+                    transforms.halve_output(products, place_at(quad, row), halves, row * size)
             with e.loop(self.mr, "row") as row:
                 channel = e.bind("channel", channel_tile * self.mr + row)
                 with e.when(channel < self.workload.co):
                     half, half_at = halves, row * size
                     if half is None:
                         half, half_at = e.registers("half", size), 0
-                        self.transforms.halve_output(products, at + row * self.nr, half, half_at)
-                    self.transforms.finish_output(half, half_at, image, channel, origins)
+                        transforms.halve_output(products, place_at(quad, row), half, half_at)
+                    transforms.finish_output(half, half_at, image, channel, starts)

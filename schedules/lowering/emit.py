@@ -142,6 +142,18 @@ class Emitter:
         self.emit(tirx.DeclBuffer(view, data=tirx.buffer.buffer_data(buffer)))
         return view
 
+    def view_from(self, buffer, index):
+        """What lies behind an element of flat `buffer`, seen as a buffer of its own.
+
+        The element's address is worked out here, once; LLVM does not take an index of which it
+        cannot tell whether it overflows out of a loop.
+        """
+        pointer = tirx.Var(f"{buffer.name}_at", buffer.data.ty)
+        self.emit(tirx.Bind(pointer, tirx.address_of(BufferLoad(buffer, [index]))))
+        view = tirx.decl_buffer((buffer.shape[0],), F32, f"{buffer.name}_from", data=pointer)
+        self.emit(tirx.DeclBuffer(view, data=pointer))
+        return view
+
     @contextmanager
     def loop(self, extent, name: str, kind: ForKind = ForKind.SERIAL) -> Iterator[tirx.Var]:
         """`for name in range(extent)`. A loop of one turn is not emitted."""

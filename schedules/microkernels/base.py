@@ -22,12 +22,14 @@ class Ahead(NamedTuple):
         index: of an element of the first line.
         stride: elements from one line to the next.
         lines: how many are worth it: a loop of more turns fetches only the first. None: any number.
+        condition: whether there is anything to fetch.
     """
 
     buffer: Any
     index: Any
     stride: int
     lines: int | None = None
+    condition: Any = True
 
 
 class Following(NamedTuple):
@@ -84,6 +86,10 @@ class MicroKernel(ABC):
             following: weights to fetch meanwhile, a hint.
             clear: whether the sums begin at zero, not at what `accumulators` holds.
         """
+
+    @abstractmethod
+    def turns(self, k: int) -> int:
+        """Of the loop over K: the lines of `ahead` that a call fetches."""
 
     def clear(self, conv: Convolution, accumulators) -> None:
         """Emits zeros into all accumulators."""

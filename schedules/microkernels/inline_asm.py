@@ -47,6 +47,9 @@ class InlineAsmKernel(MicroKernel):
     def steps(self, k: int) -> int:
         """The initial `{steps}`."""
 
+    def turns(self, k: int) -> int:
+        return self.steps(k)
+
     @abstractmethod
     def advance(self, row_bytes: int) -> int:
         """The initial `{advance}`, from the bytes between two rows of pixels."""
@@ -95,9 +98,11 @@ class InlineAsmKernel(MicroKernel):
         conv.import_llvm(self.llvm_ir(k))
         if clear:
             self.clear(conv, accumulators)
-        buffer, index, stride, lines = ahead or Ahead(weights[0], weights[1], 0)
-        if lines is not None and self.steps(k) > lines:
+        ahead = ahead or Ahead(weights[0], weights[1], 0)
+        stride: Any = ahead.stride
+        if ahead.lines is not None and self.steps(k) > ahead.lines:
             stride = 0
+        stride = tirx.Select(tirx.convert(ahead.condition), tirx.convert(stride), tirx.convert(0))
         integer = f"int{self.pointer_bits}"
         far: Any = NEAR_BYTES // 4
         if following is not None:
@@ -105,10 +110,10 @@ class InlineAsmKernel(MicroKernel):
         operands = {
             "weights": tirx.address_of(BufferLoad(weights[0], [weights[1]])),
             "pixels": tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),
-            "ahead": tirx.address_of(BufferLoad(buffer, [index])),
+            "ahead": tirx.address_of(BufferLoad(ahead.buffer, [ahead.index])),
             "steps": tirx.const(self.steps(k), integer),
             "advance": tirx.const(self.advance(4 * row_stride), integer),
-            "stride": tirx.const(4 * stride, integer),
+            "stride": tirx.Cast(integer, 4 * stride),
         }
         for n, offset in enumerate(self.far_hints):
             operands[f"far{n}"] = tirx.Cast(integer, 4 * far + offset)

@@ -1,11 +1,13 @@
 """AArch64: plain vector code; LLVM turns the lane broadcasts into `fmla v.4s, v.4s, v.s[lane]`.
 
 An out-of-order core runs LLVM's loop as fast as any.  Only with small tiles is it not kept busy:
-LLVM orders their chains of sums badly and reloads pointers from the stack.
+LLVM orders their chains of sums badly and reloads pointers from the stack. Nor does it wait for the
+rows it stores to: of what callers ask to fetch ahead only what is read is worth an instruction.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tvm import tirx
@@ -38,20 +40,28 @@ class VectorKernel(MicroKernel):
         e = conv.e
         if clear:
             self.clear(conv, accumulators)
-        operands = (accumulators, weights, pixels, row_stride, k)
-        if following is None:
-            self._products(e, *operands, None)
-            return
-        with e.when(following.condition):
-            self._products(e, *operands, following.distance)
-        with e.when(tirx.Not(following.condition)):
-            self._products(e, *operands, None)
+        hints = [] if ahead is None or ahead.lines is not None else [ahead]
+        if following is not None:
+            next_weights = weights[1] + following.distance
+            hints.append(Ahead(weights[0], next_weights, self.mr, condition=following.condition))
+        # A loop for each: to choose anew at every turn would cost more than most hints save.
+        others: list = []
+        for hint in hints:
+            with e.when(tirx.all(*others, hint.condition)):
+                self._products(e, accumulators, weights, pixels, row_stride, k, hint)
+            others.append(tirx.Not(hint.condition))
+        with e.when(tirx.all(*others)) if others else nullcontext():
+            self._products(e, accumulators, weights, pixels, row_stride, k, None)
 
-    def _products(self, e, accumulators, weights, pixels, row_stride, k, distance) -> None:
-        """The loop over K. What lies `distance` elements behind the weights is prefetched."""
+    def turns(self, k: int) -> int:
+        return k
+
+    def _products(
+        self, e, accumulators, weights, pixels, row_stride, k, hint: Ahead | None
+    ) -> None:
+        """The loop over K; what `hint` names is fetched meanwhile."""
+        hinted = None if hint is None else e.view_from(hint.buffer, hint.index)
         with e.loop(k, "k") as step:
-            if distance is not None:
-                e.prefetch(weights[0], weights[1] + step * self.mr + distance)
             row = [
                 self.vector(pixels[0], pixels[1] + step * row_stride + j)
                 for j in range(0, self.nr, LANES)
@@ -63,3 +73,5 @@ class VectorKernel(MicroKernel):
                     at = ramp(i * self.nr + j)
                     total = tirx.BufferLoad(accumulators, [at]) + lane * row[j // LANES]
                     e.store(accumulators, at, total)
+            if hint is not None:  # last: the products wait for the loads
+                e.prefetch(hinted, step * hint.stride)

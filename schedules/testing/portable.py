@@ -13,6 +13,9 @@ class PortableKernel(MicroKernel):
 
     tiles = ()
 
+    def turns(self, k: int) -> int:
+        return k
+
     def emit(
         self,
         conv,
