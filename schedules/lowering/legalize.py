@@ -15,7 +15,7 @@ from ..knobs import Config
 from ..registry import Schedule
 from ..selection import choose
 from ..workload import Conv2dWorkload
-from . import max_pool
+from . import max_pool, plane_mean
 from .targets import core_of, current_threads
 
 _ATTRIBUTE = "FLegalize"
@@ -207,11 +207,27 @@ def legalize_max_pool2d(
     )
 
 
+def legalize_adaptive_avg_pool2d(
+    builder: relax.BlockBuilder, call: relax.Call, core: Core
+) -> relax.Expr | None:
+    """Our mean of whole planes."""
+    mean = plane_mean.mean_of(call)
+    if mean is None:
+        return None
+    return builder.call_te(
+        lambda data: plane_mean.compute(data, mean),
+        call.args[0],
+        primfunc_name_hint="adaptive_avg_pool2d",
+        primfunc_attrs=_STANDS_ALONE,
+    )
+
+
 OVERRIDES = (
     _Override("relax.nn.conv2d", legalize_conv2d),
     _Override("relax.matmul", legalize_matmul),
     _Override("relax.permute_dims", legalize_permute_dims),
     _Override("relax.nn.max_pool2d", legalize_max_pool2d),
+    _Override("relax.nn.adaptive_avg_pool2d", legalize_adaptive_avg_pool2d),
 )
 
 

@@ -14,6 +14,7 @@ from .convolution import Convolution, NotAConvolution
 from .epilogue import NotElementwise
 from .generic import schedule_generic
 from .max_pool import schedule_max_pool
+from .plane_mean import schedule_plane_mean
 from .targets import core_of
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def schedule_function(func: tirx.PrimFunc, core: Core) -> tirx.PrimFunc:
         pass
     except NotElementwise as reason:
         _log.warning("a fused convolution keeps its plain loops: %s", reason)
-    return schedule_max_pool(func) or schedule_generic(func)
+    return schedule_max_pool(func) or schedule_plane_mean(func) or schedule_generic(func)
 
 
 def emit(conv: Convolution, core: Core) -> Convolution:
