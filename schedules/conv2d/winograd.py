@@ -109,10 +109,12 @@ class Conv2dWinograd(Schedule):
 
         def rank(config: Config) -> tuple:
             cost = cycles(workload, core, config)
-            shares_channels, block = config["share"] == "channels", int(config["block"])
-            misfit = _misfit(workload, core, config)
+            # One thread has nobody to share with, and begins and ends a loop less.
+            shares = config["share"] == ("pixels" if cycles is _cycles_alone else "channels")
+            misfit, block = _misfit(workload, core, config), int(config["block"])
+            spills = cycles is _cycles_alone and _spills(workload, core, config)
             busy = _busy_cycles(workload, core, config)
-            return (cost, not shares_channels, misfit, -block, busy, str(config))
+            return (cost, not shares, misfit, spills, -block, busy, str(config))
 
         space = list(self.space(workload, core))
         if any(config["m"] == EDGED for config in space):
@@ -275,6 +277,15 @@ def _busy_cycles(workload: Conv2dWorkload, core: Core, config: Config) -> float:
         columns = -(-tile_count(workload, tile) // nr) * nr
         lanes = tile.places * columns * tile_cost(core, mr, nr)
     return rows * workload.ci / LANES * lanes
+
+
+def _spills(workload: Conv2dWorkload, core: Core, config: Config) -> bool:
+    """Whether a block's products leave the L1 cache for nothing: weights would come from L2."""
+    l2_bytes = hardware.board(core.usual_board).l2_bytes
+    if _weight_bytes(workload, config) > l2_bytes:
+        return False
+    a_group = TILES[config["m"]].places * int(config["mr"]) * int(config["nr"])
+    return 4 * a_group * int(config["block"]) > core.l1d_bytes
 
 
 def _misfit(workload: Conv2dWorkload, core: Core, config: Config) -> int:
