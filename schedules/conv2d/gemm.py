@@ -15,6 +15,7 @@ from ..lowering.convolution import Convolution
 from ..microkernels import kernel, tile_cost, tiles
 from ..registry import schedule
 from ..workload import Conv2dWorkload
+from .averaged import MapMeans
 from .facts import NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
@@ -148,6 +149,16 @@ class Conv2dGemm(PackedConv2d):
         return NestShape.of_flat_tiles(workload, config).features(workload, core)
 
     def emit(self, conv: Convolution, core: Core, config: Config) -> None:
+        self._emit(conv, core, config, means=None)
+
+    def emit_means(self, conv: Convolution, core: Core, config: Config) -> None:
+        """Writes the means of all maps to `conv.output`, (N, CO, 1, 1).
+
+        `config` has the cores share channels.
+        """
+        self._emit(conv, core, config, MapMeans(conv, int(config["mr"])))
+
+    def _emit(self, conv: Convolution, core: Core, config: Config, means: MapMeans | None) -> None:
         workload, mr, nr = conv.workload, int(config["mr"]), int(config["nr"])
         nest = Nest(
             conv,
@@ -156,6 +167,7 @@ class Conv2dGemm(PackedConv2d):
             block=int(config["block"]),
             packed=config["panel"] == "packed",
             parts=int(config["parts"]),
+            means=means,
         )
         if config["share"] == "pixels":
             nest.emit_over_pixels()

@@ -20,6 +20,7 @@ from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp
 from ..microkernels.base import Ahead, Following, MicroKernel
 from .ahead import following_if_last, input_of_next_block
+from .averaged import MapMeans
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
@@ -60,6 +61,7 @@ class Nest:
             a part stay in a cache that those of all K overflow; partial sums go through memory.
         tail: the nest of one more, narrower tile of pixels (over channels only).
         streamed: whether results go through a `RowStage` (over pixels only, flat tiles, K whole).
+        means: takes all results, where only the means of maps are wanted (over channels only).
     """
 
     conv: Convolution
@@ -70,6 +72,7 @@ class Nest:
     parts: int = 1
     tail: Nest | None = None
     streamed: bool = False
+    means: MapMeans | None = None
 
     @property
     def channel_tiles(self) -> int:
@@ -153,6 +156,8 @@ class Nest:
                     if tail:
                         tail._pack(data, image, 0, panels, end, part)
                 with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
+                    if self.means and part.is_last:
+                        self.means.begin()
                     with e.loop(tiles, "tile") as tile:
                         panel = (panels, tile * self.panel_size)
                         sum_at = (sums, (channel_tile * tiles + tile) * self.tile_size)
@@ -162,6 +167,9 @@ class Nest:
                     if tail:
                         sum_at = (tail_sums, channel_tile * tail.tile_size)
                         tail._compute(channel_tile, image, 0, (panels, end), part, sum_at, None)
+                    if self.means and part.is_last:
+                        for row, channel in self._rows(channel_tile):
+                            self.means.write(image, channel, row)
 
     def _next(self, tile, turns):
         """From the weights of a tile of pixels to those of the one after it, of `turns`."""
@@ -259,7 +267,7 @@ class Nest:
             row_stride = workload.pixels
         if not part.is_first:
             self._copy((accumulators, 0), sum_at)
-        if ahead is None and part.is_last and not stage:
+        if ahead is None and part.is_last and not stage and not self.means:
             ahead = self._ahead(image, channel_tile, tile, origin)
         weights = self.weight_tile(image, channel_tile) * workload.k
         weights += part.first * (workload.kh * workload.kw)
@@ -279,6 +287,9 @@ class Nest:
             return
         if stage:
             stage.put(origin, accumulators)
+            return
+        if self.means:
+            self.means.put(self.kernel, image, channel_tile, origin, accumulators)
             return
         self._store(image, channel_tile, origin, accumulators)
 

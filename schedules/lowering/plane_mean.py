@@ -62,30 +62,40 @@ def compute(data: te.Tensor, mean: PlaneMean) -> te.Tensor:
     )
 
 
-def schedule_plane_mean(func: tirx.PrimFunc) -> tirx.PrimFunc | None:
-    """The scheduled function, if `func` is one of our means and nothing else."""
+def find_annotated(func: tirx.PrimFunc) -> PlaneMean | None:
+    """The means that `func` computes, if those are ours and nothing else."""
     if len(func.params) != 2 or not isinstance(func.body, SBlockRealize):
         return None
     sch = TensorSchedule(func)
     blocks = sch.get_child_blocks(sch.get_sblock("root"))
     text = sch.get(blocks[-1]).annotations.get(ANNOTATION)
-    if text is None:
+    return None if text is None else PlaneMean(**json.loads(str(text)))
+
+
+def schedule_plane_mean(func: tirx.PrimFunc) -> tirx.PrimFunc | None:
+    """The scheduled function, if `func` is one of our means and nothing else."""
+    found = find_annotated(func)
+    if found is None:
         return None
-    body = _emit(PlaneMean(**json.loads(str(text))), func)
-    return func.with_body(body).with_attr("tirx.is_scheduled", True)
+    return func.with_body(_emit(found, func)).with_attr("tirx.is_scheduled", True)
 
 
-def _emit(mean: PlaneMean, func: tirx.PrimFunc) -> tirx.Stmt:
+def _emit(means: PlaneMean, func: tirx.PrimFunc) -> tirx.Stmt:
     e = Emitter()
     data, output = (e.flat_view(buffer) for buffer in func.params)
-    worth_it = mean.planes * mean.size >= _WORTH_A_FORK
-    with e.loop(mean.planes, "plane", ForKind.PARALLEL if worth_it else ForKind.SERIAL) as plane:
-        start = e.bind("start", plane * mean.size)
-        vectors = mean.size // LANES
-        rest = [BufferLoad(data, [start + i]) for i in range(vectors * LANES, mean.size)]
-        total = [*_lanes(_sum_of_vectors(e, data, start, vectors)), *rest]
-        e.store(output, plane, reduce(_plus, total) / tirx.const(float(mean.size), F32))
+    worth_it = means.planes * means.size >= _WORTH_A_FORK
+    with e.loop(means.planes, "plane", ForKind.PARALLEL if worth_it else ForKind.SERIAL) as plane:
+        start = e.bind("start", plane * means.size)
+        e.store(output, plane, mean(e, data, start, means.size))
     return e.body()
+
+
+def mean(e: Emitter, data, start, size: int):
+    """Emits the sum of `size` elements of flat `data` from `start`; returns their mean."""
+    vectors = size // LANES
+    rest = [BufferLoad(data, [start + i]) for i in range(vectors * LANES, size)]
+    total = [*_lanes(_sum_of_vectors(e, data, start, vectors)), *rest]
+    return reduce(_plus, total) / tirx.const(float(size), F32)
 
 
 def _sum_of_vectors(e: Emitter, data, start, count: int):

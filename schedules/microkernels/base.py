@@ -13,6 +13,9 @@ from ..lowering.emit import LANES, ramp, splat, zero
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
 
+# How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
+NEAR_BYTES = 256
+
 
 class Ahead(NamedTuple):
     """What the caller touches next: a cache line a turn of the loop, as hints.

@@ -13,13 +13,10 @@ from tvm import tirx
 from tvm.tirx import BufferLoad
 
 from ..lowering.emit import LANES
-from .base import Ahead, Following, MicroKernel
+from .base import NEAR_BYTES, Ahead, Following, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
-
-# How far ahead of their use operands are asked for; 512 is better for few layers, worse for more.
-NEAR_BYTES = 256
 
 
 class InlineAsmKernel(MicroKernel):

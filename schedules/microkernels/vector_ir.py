@@ -3,6 +3,7 @@
 An out-of-order core runs LLVM's loop as fast as any.  Only with small tiles is it not kept busy:
 LLVM orders their chains of sums badly and reloads pointers from the stack. Nor does it wait for the
 rows it stores to: of what callers ask to fetch ahead only what is read is worth an instruction.
+Weights are fetched ahead across the ends of pages, where a hardware prefetcher stops.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from tvm import tirx
 
 from ..lowering.emit import LANES, ramp, splat
-from .base import Ahead, Following, MicroKernel
+from .base import NEAR_BYTES, Ahead, Following, MicroKernel
 
 if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
@@ -73,5 +74,7 @@ class VectorKernel(MicroKernel):
                     at = ramp(i * self.nr + j)
                     total = tirx.BufferLoad(accumulators, [at]) + lane * row[j // LANES]
                     e.store(accumulators, at, total)
-            if hint is not None:  # last: the products wait for the loads
+            # Last: the products wait for the loads.
+            e.prefetch(weights[0], weights[1] + step * self.mr + NEAR_BYTES // 4)
+            if hint is not None:
                 e.prefetch(hinted, step * hint.stride)
