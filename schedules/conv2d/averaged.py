@@ -36,9 +36,12 @@ class MapMeans:
         for row in range(self._mr):
             channel = channel_tile * self._mr + row
             conv.apply_epilogue(image, channel, origin[0], accumulators, row * nr, nr)
-            for i in range(0, nr, LANES):
+            at = row * self._pitch + origin[0]
+            if nr == 1:
+                conv.e.store(self._buffer, at, BufferLoad(accumulators, [row]))
+            for i in range(0, nr // LANES * LANES, LANES):
                 value = BufferLoad(accumulators, [ramp(row * nr + i)])
-                conv.e.store(self._buffer, ramp(row * self._pitch + origin[0] + i), value)
+                conv.e.store(self._buffer, ramp(at + i), value)
 
     def write(self, image, channel, row: int) -> None:
         """Writes the mean of one map."""

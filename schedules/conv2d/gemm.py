@@ -12,7 +12,10 @@ from dataclasses import replace
 from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
+from ..lowering.emit import LANES
 from ..microkernels import kernel, tile_cost, tiles
+from ..microkernels.base import MicroKernel
+from ..microkernels.column import ColumnKernel
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .averaged import MapMeans
@@ -89,8 +92,10 @@ class Conv2dGemm(PackedConv2d):
             mr, nr = tile
             rows = -(-workload.co // mr) * mr
             if tail := int(config(mr, nr)["tail"]):
-                whole = workload.pixels // nr * nr
-                return rows * (whole * tile_cost(core, mr, nr) + tail * tile_cost(core, mr, tail))
+                whole, last = workload.pixels // nr * nr, _last_kernel(workload, core, mr, nr).nr
+                # A lone pixel's products have a load each.
+                each = 2.0 if last == 1 else tile_cost(core, mr, tail)
+                return rows * (whole * tile_cost(core, mr, nr) + last * each)
             return rows * -(-workload.pixels // nr) * nr * tile_cost(core, mr, nr)
 
         # Of each tile, what goes with all that another config of it goes with.
@@ -172,7 +177,15 @@ class Conv2dGemm(PackedConv2d):
         if config["share"] == "pixels":
             nest.emit_over_pixels()
             return
-        if tail := int(config["tail"]):
-            narrow = replace(nest, kernel=kernel(core, mr, tail), tiling=LastTile(workload, tail))
+        if config["tail"]:
+            last = _last_kernel(workload, core, mr, nr)
+            narrow = replace(nest, kernel=last, tiling=LastTile(workload, last.nr))
             nest = replace(nest, tiling=WholeTiles(workload, nr), tail=narrow)
         nest.emit_over_channels()
+
+
+def _last_kernel(workload: Conv2dWorkload, core: Core, mr: int, nr: int) -> MicroKernel:
+    """For what is left of a map behind its tiles of NR."""
+    if workload.pixels % nr == 1 and mr % LANES == 0:
+        return ColumnKernel(core, mr, 1)
+    return kernel(core, mr, _TAIL)

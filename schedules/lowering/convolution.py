@@ -178,15 +178,12 @@ class Convolution:
         self._store_at(at, image, channel, 0, accumulators, start, lanes)
 
     def apply_epilogue(self, image, channel, offset, accumulators, start: int, length: int) -> None:
-        """Applies the epilogue to accumulators in place; arguments as for `store_row`.
-
-        `length` is a multiple of 4.
-        """
+        """Applies the epilogue to accumulators in place; arguments as for `store_row`."""
         if self._epilogue is None:
             return
-        for i in range(start, start + length, LANES):
-            value = (image, channel, offset + (i - start), accumulators, i)
-            self._apply(*value, LANES, target=accumulators, at=i)
+        for i, lanes in _pieces(length):
+            value = (image, channel, offset + i, accumulators, start + i)
+            self._apply(*value, lanes, target=accumulators, at=start + i)
 
     def output_index(self, image, channel, offset):
         """Index in `output` of a pixel of the convolution's own channels."""
