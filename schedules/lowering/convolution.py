@@ -163,6 +163,14 @@ class Convolution:
         for i, lanes in _pieces(length):
             self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
 
+    def take_bias(self):
+        """Flat view of a bias that the epilogue adds first, one value a channel; None without one.
+
+        Whoever asks begins its sums with it: the epilogue adds it no more.
+        """
+        buffer = self._epilogue.take_bias() if self._epilogue else None
+        return None if buffer is None else self._views[buffer]
+
     @property
     def may_reduce_first(self) -> bool:
         """Whether the epilogue may be applied to the maximum of some pixels instead of to each."""

@@ -20,6 +20,8 @@ _BINARY = (
     *(tirx.LT, tirx.LE, tirx.GT, tirx.GE, tirx.EQ, tirx.NE, tirx.And, tirx.Or),
 )
 
+_NOTHING = tirx.const(0.0, F32)
+
 
 class Epilogue:
     """`out[n, c, h, w] = f(conv[n, c, h, w], other inputs at n, c, h, w)`.
@@ -49,9 +51,9 @@ class Epilogue:
             map(structural_equal, self.output.shape, conv.shape)
         ):
             raise NotElementwise("the output has another shape than the convolution")
+        self._left_out = None  # a sum of which only the convolution's value is replayed
         self.inputs: list = []  # buffers other than the convolution's result
-        nothing = tirx.const(0.0, "float32")
-        self.replay(lambda: nothing, lambda buffer, kind: nothing)  # collects the inputs
+        self.replay(lambda: _NOTHING, lambda buffer, kind: _NOTHING)  # collects the inputs
         if not all(any(read.same_as(param) for param in params) for read in self.inputs):
             raise NotElementwise("an operand is computed inside the function")
 
@@ -68,6 +70,48 @@ class Epilogue:
                 channel) or "scalar" (one value); returns the value at the current element.
         """
         return self._rewrite(self._value, conv_value, load)
+
+    def take_bias(self):
+        """The buffer of a bias that is added to the convolution's value before all else, or None.
+
+        From then on it is left out of what is replayed: sums begin with it instead.
+        """
+        reads: list[str] = []
+
+        def value() -> tirx.Expr:
+            reads.append("conv")
+            return _NOTHING
+
+        self.replay(value, lambda buffer, kind: _NOTHING)
+        if self._left_out is None and len(reads) == 1:
+            self._left_out = self._bias_sum(self._value)
+        if self._left_out is None:
+            return None
+        return next(side.source for side in self._sides(self._left_out) if not self._is_conv(side))
+
+    def _bias_sum(self, expr):
+        """The node of `expr` that adds one value a channel to the convolution's."""
+        if isinstance(expr, tirx.Add):
+            sides, kinds = self._sides(expr), list[str]()
+            if all(isinstance(side, tvm.ir.TensorLoad) for side in sides):
+                for side in sides:
+                    self._read(
+                        side, lambda: kinds.append("conv"), lambda _, kind: kinds.append(kind)
+                    )
+                if sorted(kinds) == ["channel", "conv"]:
+                    return expr
+        parts = self._sides(expr) if isinstance(expr, _BINARY) else ()
+        if isinstance(expr, tvm.ir.Call):
+            parts = tuple(expr.args)
+        found = (self._bias_sum(part) for part in parts)
+        return next((node for node in found if node is not None), None)
+
+    @staticmethod
+    def _sides(expr) -> tuple:
+        return expr.a, expr.b
+
+    def _is_conv(self, load) -> bool:
+        return load.source.same_as(self._conv)
 
     @property
     def is_monotone(self) -> bool:
@@ -102,6 +146,8 @@ class Epilogue:
             # TVM's own are a comparison and a selection: two instructions on ARM.
             larger_or_smaller = maximum if isinstance(expr, tirx.Max) else minimum
             return larger_or_smaller(again(expr.a), again(expr.b))
+        if self._left_out is not None and expr.same_as(self._left_out):
+            return conv_value()
         if isinstance(expr, _BINARY):
             return type(expr)(again(expr.a), again(expr.b))
         if isinstance(expr, tirx.Select):
