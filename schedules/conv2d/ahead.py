@@ -8,6 +8,7 @@ from tvm import tirx
 
 from ..lowering.emit import LINE
 from ..microkernels.base import Ahead, Following
+from .padding import padded_plane
 from .pixels import FlatTiling
 
 if TYPE_CHECKING:
@@ -52,20 +53,22 @@ def input_of_next_block(nest: Nest, data, image, channel_tile, tile, first) -> A
         None where blocks are no runs of pixels, or all pixels are one block.
     """
     workload, tiling, core = nest.conv.workload, nest.tiling, nest.kernel.core
-    is_run = workload.is_pointwise and isinstance(tiling, FlatTiling)
+    is_run = (workload.kh, workload.kw) == (1, 1) and isinstance(tiling, FlatTiling)
     if not is_run or nest.block >= tiling.count or nest.parts > 1:
         return None
-    pixels = nest.block * tiling.nr
-    lines, turns = -(-pixels // LINE), max(nest.kernel.turns(nest.part_k), 1)
-    trains = pixels // LINE >= core.figures["prefetch_training"].value
+    step = workload.stride[1]  # input pixels from one that is packed to the next
+    pixels, a_line = nest.block * tiling.nr, max(LINE // step, 1)
+    lines, turns = -(-pixels // a_line), max(nest.kernel.turns(nest.part_k), 1)
+    trains = step == 1 and pixels // LINE >= core.figures["prefetch_training"].value
     beyond = core.figures["prefetch_distance"].value if trains else 0
     once = -(-workload.ci // turns) * lines
     calls = nest.channel_tiles * nest.block
     call = channel_tile * nest.block + tile
     plane = tirx.floordiv(tirx.floormod(call, once), lines) * turns
     # The line of the next block's first pixel has come with the last one of this block.
-    pixel = (first + nest.block) * tiling.nr + LINE - 1
     line = tirx.floormod(call, lines) + int(beyond)
-    index = (image * workload.ci + plane) * workload.pixels + pixel + line * LINE
+    pixel = (first + nest.block) * tiling.nr + a_line - 1 + line * a_line
+    height, width = padded_plane(workload)
+    index = (image * workload.ci + plane) * (height * width) + tiling.input_offset(pixel)
     passes = max(min(_PASSES, calls // once), 1)
-    return Ahead(data, index, workload.pixels, condition=call < passes * once)
+    return Ahead(data, index, height * width, condition=call < passes * once)

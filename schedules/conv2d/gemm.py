@@ -143,10 +143,10 @@ class Conv2dGemm(PackedConv2d):
         return int(config["mr"]), int(config["nr"])
 
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
-        if workload.is_pointwise:
+        if (workload.kh, workload.kw) == (1, 1):
             return 0.9
         # First and strided layers, measured: wide tiles pay for the packing of single pixels.
-        strided = workload.stride != (1, 1) and workload.kh * workload.kw > 1
+        strided = workload.stride != (1, 1)
         wide_pays = core.isa == "aarch64" and (workload.ci <= 4 or strided)
         return 0.7 if workload.ow < 20 or wide_pays else 0.5
 

@@ -75,14 +75,20 @@ class FlatTiling(PixelTiling):
     def output_runs(self, origin):
         return [Run(0, min(self.nr, self.workload.pixels), origin[0])]
 
+    def input_offset(self, pixel):
+        """Flat index of the input pixel under kernel tap (0, 0), in a plane."""
+        if self.workload.is_pointwise:
+            return pixel
+        ow = self.workload.ow
+        return self._input_offset(tirx.floordiv(pixel, ow), tirx.floormod(pixel, ow))
+
     def input_runs(self, e, origin):
         if self.workload.is_pointwise and self.workload.pixels >= self.nr:
             return [Run(0, self.nr, origin[0])]
         runs = []
         for i in range(self.nr):
             pixel = tirx.min(origin[0] + i, self.workload.pixels - 1)
-            y, x = tirx.floordiv(pixel, self.workload.ow), tirx.floormod(pixel, self.workload.ow)
-            runs.append(Run(i, 1, e.bind(f"at{i}", self._input_offset(y, x))))
+            runs.append(Run(i, 1, e.bind(f"at{i}", self.input_offset(pixel))))
         return runs
 
 
