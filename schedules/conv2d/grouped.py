@@ -183,6 +183,9 @@ class _Groups:
     def store_row(self, image, channel, *pixels) -> None:
         self.conv.store_row(*self._place(image, channel), *pixels)
 
+    def take_bias(self, image, channel):
+        return self.conv.take_bias(*self._place(image, channel))
+
     def output_index(self, image, channel, offset):
         image, channel = self._place(image, channel)
         return self.conv.output_index(image, channel, offset)

@@ -265,11 +265,11 @@ class Nest:
             plane = image * workload.ci + part.first
             pixels = (panel[0], plane * workload.pixels + origin[0])
             row_stride = workload.pixels
-        bias = conv.take_bias()
-        if not part.is_first:
+        begun = True
+        if part.is_first:
+            begun = self._begin(image, channel_tile, accumulators)
+        else:
             self._copy((accumulators, 0), sum_at)
-        elif bias is not None:
-            self._begin_with(bias, channel_tile, accumulators)
         if ahead is None and part.is_last and not stage and not self.means:
             ahead = self._ahead(image, channel_tile, tile, origin)
         weights = self.weight_tile(image, channel_tile) * workload.k
@@ -283,7 +283,7 @@ class Nest:
             k=self.part_k,
             ahead=ahead,
             following=following,
-            clear=part.is_first and bias is None,
+            clear=not begun,
         )
         if not part.is_last:
             self._copy(sum_at, (accumulators, 0))
@@ -296,19 +296,23 @@ class Nest:
             return
         self._store(image, channel_tile, origin, accumulators)
 
-    def _begin_with(self, bias, channel_tile, accumulators) -> None:
-        """Puts each row's bias into the sums: as many instructions as zeros, and none to add it."""
+    def _begin(self, image, channel_tile, accumulators) -> bool:
+        """Puts each row's bias into the sums, if there is one; returns whether.
+
+        That takes as many instructions as zeros, and none to add it.
+        """
         e, (mr, nr), co = self.conv.e, (self.kernel.mr, self.kernel.nr), self.conv.workload.co
         for row in range(mr):
             channel = channel_tile * mr + row
-            if co % mr:
-                channel = tirx.min(channel, co - 1)
-            value = BufferLoad(bias, [channel])
+            bias = self.conv.take_bias(image, tirx.min(channel, co - 1) if co % mr else channel)
+            if bias is None:
+                return False
             if nr < LANES:
-                e.store(accumulators, row, value)
+                e.store(accumulators, row, bias)
                 continue
             for i in range(row * nr, (row + 1) * nr, LANES):
-                e.store(accumulators, ramp(i), splat(value))
+                e.store(accumulators, ramp(i), splat(bias))
+        return True
 
     def _store(self, image, channel_tile, origin, accumulators) -> None:
         """The results of a tile, through the epilogue."""

@@ -163,13 +163,13 @@ class Convolution:
         for i, lanes in _pieces(length):
             self._store(image, channel + i, 0, accumulators, start + i, lanes, channels=lanes)
 
-    def take_bias(self):
-        """Flat view of a bias that the epilogue adds first, one value a channel; None without one.
+    def take_bias(self, image, channel):
+        """What the epilogue adds first to all pixels of a channel, an expression; None for nothing.
 
-        Whoever asks begins its sums with it: the epilogue adds it no more.
+        Whoever asks begins its sums with it, in all channels: the epilogue adds it no more.
         """
         buffer = self._epilogue.take_bias() if self._epilogue else None
-        return None if buffer is None else self._views[buffer]
+        return None if buffer is None else BufferLoad(self._views[buffer], [channel])
 
     @property
     def may_reduce_first(self) -> bool:
