@@ -53,8 +53,9 @@ def input_of_next_block(nest: Nest, data, image, channel_tile, tile, first) -> A
         None where blocks are no runs of pixels, or all pixels are one block.
     """
     workload, tiling, core = nest.conv.workload, nest.tiling, nest.kernel.core
-    is_run = (workload.kh, workload.kw) == (1, 1) and isinstance(tiling, FlatTiling)
-    if not is_run or nest.block >= tiling.count or nest.parts > 1:
+    if (workload.kh, workload.kw) != (1, 1) or not isinstance(tiling, FlatTiling):
+        return None
+    if nest.block >= tiling.count or nest.parts > 1:
         return None
     step = workload.stride[1]  # input pixels from one that is packed to the next
     pixels, a_line = nest.block * tiling.nr, max(LINE // step, 1)

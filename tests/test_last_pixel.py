@@ -1,0 +1,68 @@
+"""A map that leaves one pixel behind its tiles, and maps of which only the means are wanted."""
+
+from __future__ import annotations
+
+import host
+import numpy as np
+import pytest
+import tvm
+from tvm import relax
+
+import schedules
+from schedules import Conv2dWorkload
+from schedules.hardware import core
+from schedules.testing import Case, check_result
+
+
+@pytest.mark.parametrize("epilogue", [(), ("bias", "relu")])
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("channels", [(514, 20), (512, 16), (1024, 8)])
+def test_one_pixel(channels, parts, epilogue):
+    workload = Conv2dWorkload(2, channels[0], 7, 7, channels[1], 1, 1)
+    config = {"mr": 4, "nr": 12, "block": 1, "share": "channels", "panel": "packed"}
+    config |= {"parts": parts, "tail": 4}
+    check_result(Case(workload, "conv2d_gemm", config, core("cortex-a53"), epilogue))
+
+
+def test_panels_of_pixels_that_are_read_in_place():
+    workload = Conv2dWorkload(1, 30, 13, 13, 132, 1, 1)
+    config = {"mr": 4, "nr": 12, "block": 1, "share": "channels", "panel": "in_place"}
+    config |= {"parts": 1, "tail": 4}
+    check_result(Case(workload, "conv2d_gemm", config, core("cortex-a53")))
+
+
+def _averaged(channels: int, batch: int) -> tuple[tvm.IRModule, np.ndarray, np.ndarray]:
+    """(a module, its input, its result in float64) of mean(relu(conv1x1(x) + bias))."""
+    rng = np.random.default_rng(4)
+    data = rng.standard_normal((batch, 64, 13, 13), dtype=np.float32)
+    weight = rng.standard_normal((channels, 64, 1, 1), dtype=np.float32)
+    bias = rng.standard_normal((1, channels, 1, 1), dtype=np.float32)
+    builder = relax.BlockBuilder()
+    variable = relax.Var("data", relax.TensorType(data.shape, "float32"))
+    with builder.function("main", [variable]):
+        with builder.dataflow():
+            conv = relax.op.nn.conv2d(variable, relax.const(weight))
+            active = relax.op.nn.relu(relax.op.add(conv, relax.const(bias)))
+            result = builder.emit_output(relax.op.nn.adaptive_avg_pool2d(active, (1, 1)))
+        builder.emit_func_output(result)
+    maps = np.einsum("oc,nchw->nohw", weight[:, :, 0, 0].astype(np.float64), data) + bias
+    return builder.get(), data, np.maximum(maps, 0).mean(axis=(2, 3), keepdims=True)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("channels", [256, 250])
+@pytest.mark.parametrize("share", ["channels", "pixels"])
+def test_means(host_is_arm, share, channels, batch):
+    module, data, expected = _averaged(channels, batch)
+    workload = Conv2dWorkload(batch, 64, 13, 13, channels, 1, 1)
+    config = {"mr": 8, "nr": 12, "block": 1, "share": share, "panel": "packed"}
+    config |= {"parts": 1, "tail": 4 if share == "channels" else 0}
+    passes = schedules.pipeline(host.TARGET)
+    with schedules.using({workload.key: ("conv2d_gemm", config)}):
+        executable = relax.build(module, host.TARGET, relax_pipeline=passes)
+        with host.TARGET:
+            lowered = passes(module)
+    found = relax.VirtualMachine(executable, tvm.cpu())["main"](tvm.runtime.tensor(data)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    merged = "conv2d_adaptive_avg_pool2d" in [name.name_hint for name in lowered.get_global_vars()]
+    assert merged == (share == "channels"), "only there a core has whole maps"
