@@ -8,7 +8,7 @@ than multiplying them, and a tile of fewer places wins. Weights are transformed 
 compile time. The products are (m + 2)(n + 2) independent matrix products over the same
 register-tiled micro-kernels as everything else; lanes are tiles, so a transform works on four tiles
 at once. Tiles at the right and lower edge overlap their neighbours instead of reaching beyond the
-map.
+map, or are narrower (`winograd_edges`).
 """
 
 from __future__ import annotations
