@@ -230,3 +230,33 @@ def test_on_a_board(board, name, tmp_path):
         machine = relax.VirtualMachine(remote.load_module("network.so"), device)
         data = tvm.runtime.tensor(network.arrays()[0], device=device)
         _agrees(machine["main"](data).numpy(), network)
+
+
+def _other_calls() -> dict[str, tvm.IRModule]:
+    """Modules whose calls are no poolings of ours, by what is special about them."""
+    modules = {}
+
+    def add(name: str, shape, body) -> None:
+        builder = relax.BlockBuilder()
+        variable = relax.Var("data", relax.TensorType(shape, "float32"))
+        with builder.function("main", [variable]):
+            with builder.dataflow():
+                result = builder.emit_output(body(variable))
+            builder.emit_func_output(result)
+        modules[name] = builder.get()
+
+    batch = tvm.tirx.Var("n", "int64")
+    add("a tuple as result", (4, 8), lambda x: relax.op.topk(relax.op.nn.softmax(x), 2))
+    add(
+        "a symbolic batch",
+        (batch, 8, 6, 6),
+        lambda x: relax.op.nn.adaptive_avg_pool2d(relax.op.nn.relu(x), (1, 1)),
+    )
+    add("no arguments", (4, 8), lambda x: relax.op.zeros((4, 8), "float32"))
+    return modules
+
+
+@pytest.mark.parametrize("name", _other_calls())
+def test_calls_that_are_no_poolings_build(host_is_arm, name):
+    module = _other_calls()[name]
+    relax.build(module, host.TARGET, relax_pipeline=schedules.pipeline(host.TARGET))

@@ -65,8 +65,11 @@ def test_products_of_squeezenets_small_maps():
     assert winograd_edges.pieces(16, 12) == [12, 4]
 
 
-@pytest.mark.parametrize("size", [12, 15, 16, 56])
-def test_maps_that_have_no_such_edge_or_too_many_tiles(size):
-    workload = Conv2dWorkload(1, 8, size, size, 8, 3, 3, padding=(1, 1, 1, 1))
+@pytest.mark.parametrize(
+    "size",
+    [(12, 12), (15, 15), (16, 16), (56, 56), (3, 17), (17, 3), (2, 17), (17, 2)],
+)
+def test_maps_without_such_edges_with_too_many_tiles_or_lower_than_one(size):
+    workload = Conv2dWorkload(1, 8, *size, 8, 3, 3, padding=(1, 1, 1, 1))
     space = schedules.get("conv2d_winograd").space(workload, core("cortex-a53"))
     assert not [config for config in space if config["m"] == EDGED]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tvm import tirx
 from tvm.tirx import BufferLoad
 
 from ..lowering.convolution import Convolution
@@ -32,10 +33,13 @@ class MapMeans:
 
     def put(self, kernel: MicroKernel, image, channel_tile, origin: tuple, accumulators) -> None:
         """Takes the MR x NR sums of the tile of pixels at `origin`."""
-        conv, nr = self._conv, kernel.nr
+        conv, nr, workload = self._conv, kernel.nr, self._conv.workload
         for row in range(self._mr):
             channel = channel_tile * self._mr + row
-            conv.apply_epilogue(image, channel, origin[0], accumulators, row * nr, nr)
+            if workload.co % self._mr:  # rows behind the last channel are not written
+                channel = tirx.min(channel, workload.co - 1)
+            length = min(nr, workload.pixels)
+            conv.apply_epilogue(image, channel, origin[0], accumulators, row * nr, length)
             at = row * self._pitch + origin[0]
             if nr == 1:
                 conv.e.store(self._buffer, at, BufferLoad(accumulators, [row]))

@@ -93,7 +93,7 @@ class Conv2dGemm(PackedConv2d):
             rows = -(-workload.co // mr) * mr
             if tail := int(config(mr, nr)["tail"]):
                 whole, last = workload.pixels // nr * nr, _last_kernel(workload, core, mr, nr).nr
-                # A lone pixel's products have a load each.
+                # Cycles of a product: a lone pixel's have a load each.
                 each = 2.0 if last == 1 else tile_cost(core, mr, tail)
                 return rows * (whole * tile_cost(core, mr, nr) + last * each)
             return rows * -(-workload.pixels // nr) * nr * tile_cost(core, mr, nr)

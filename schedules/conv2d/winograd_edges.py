@@ -106,7 +106,9 @@ def _cut(size: int, m: int) -> tuple[int, int]:
 
 
 def pays(workload: Conv2dWorkload, tile: Tile) -> bool:
-    """Whether there are such edges, on a map small enough to be one block."""
+    """Whether there are such edges, on a map of whole tiles that is small enough for one block."""
+    if workload.oh < tile.rows or workload.ow < tile.columns:
+        return False
     there_are = kinds(workload, tile)
     few = sum(kind.count for kind in there_are) <= _MOST_TILES
     return len(there_are) > 1 and few and there_are[0].count >= LANES
@@ -175,33 +177,36 @@ class EdgedNest(WinogradNest):
         return 0, padded_plane(self.workload)[0]
 
     def _move_tiles(self, ci, first, turns, data, start, moved) -> None:
+        for kind in reversed(self.kinds):
+            self._move_kind(kind, ci, (data, start), moved)
+
+    def _move_kind(self, kind: Kind, ci, plane: tuple[Any, Any], moved) -> None:
+        """The transforms of a channel's tiles of a kind."""
         columns = self.tile.inputs[1]
 
-        def move(kind: Kind) -> None:
-            def place_at(group, quad) -> At:
-                # Rows of one width are the same multiples of `ci` at all places.
-                rows = {
-                    width: self.e.bind("row", ci * width + kind.first_of(quad))
-                    for width in places_by_width(self.workload, self.tile)
-                }
-                return lambda i, j: (
-                    rows[_width(self.kinds, i, j)]
-                    + (i * columns + j) * self.place_size
-                    + self._lane(kind, i, j)
-                )
-
-            self._move(
-                self._transforms(kind),
-                *(1, kind.quads, (data, start)),
-                lambda group, quad: self._origins(kind, quad),
-                moved,
-                place_at,
+        def place_at(group, quad) -> At:
+            # Rows of one width are the same multiples of `ci` at all places.
+            rows = {
+                width: self.e.bind("row", ci * width + kind.first_of(quad))
+                for width in places_by_width(self.workload, self.tile)
+            }
+            return lambda i, j: (
+                rows[_width(self.kinds, i, j)]
+                + (i * columns + j) * self.place_size
+                + self._lane(kind, i, j)
             )
 
-        for kind in reversed(self.kinds):
-            move(kind)
+        def origins(group, quad) -> list[Origin]:
+            return self._origins(kind, quad)
+
+        transforms = self._transforms(kind)
+        self._move(transforms, 1, kind.quads, plane, origins, moved, place_at)
 
     def _multiply_batch(self, first_tile, tiles, turns, moved, products) -> None:
+        """A place has one or two pieces: the last one always fetches the next place's weights.
+
+        At the end of a run of places, that is not where the next run begins.
+        """
         e = self.e
         for i, j, width in self._runs_of_places():
             with e.loop(len(i), "i") as row, e.loop(len(j), "j") as column:
@@ -222,7 +227,7 @@ class EdgedNest(WinogradNest):
                         lane += nr
 
     def _runs_of_places(self) -> Iterator[tuple[range, range, int]]:
-        """(rows, columns, lanes) of places with equally many lanes, in the order of the weights."""
+        """(rows, columns, lanes) of places with equally many lanes."""
         rows, columns = self.tile.inputs
         for upper, end in self._split(rows, [kind.tile.inputs[0] for kind in self.kinds]):
             runs = [
@@ -243,27 +248,24 @@ class EdgedNest(WinogradNest):
         return list(pairwise(marks))
 
     def _transform_output(self, image, channel_tile, group, products, slot) -> None:
-        columns = self.tile.inputs[1]
+        for kind in self.kinds:
+            self._move_kind_back(kind, image, channel_tile, products, slot)
 
-        def move_back(kind: Kind) -> None:
-            void = max(LANES - kind.count, 0)
+    def _move_kind_back(self, kind: Kind, image, channel_tile, products, slot) -> None:
+        """The sums of a kind's tiles, through the epilogue into the output."""
+        columns, void = self.tile.inputs[1], max(LANES - kind.count, 0)
 
-            def place_at(quad, row) -> At:
-                at = slot * self.products_size + kind.first_of(quad)
-                return lambda i, j: (
-                    at
-                    + (i * columns + j) * self.product_size
-                    + row * _width(self.kinds, i, j)
-                    + self._lane(kind, i, j)
-                )
-
-            def origins(quad) -> list[Any]:
-                return [None] * void + self._origins(kind, quad)[void:]
-
-            self._move_back(
-                self._transforms(kind),
-                *(kind.quads, origins, products, place_at, image, channel_tile),
+        def place_at(quad, row) -> At:
+            at = slot * self.products_size + kind.first_of(quad)
+            return lambda i, j: (
+                at
+                + (i * columns + j) * self.product_size
+                + row * _width(self.kinds, i, j)
+                + self._lane(kind, i, j)
             )
 
-        for kind in self.kinds:
-            move_back(kind)
+        def origins(quad) -> list[Origin | None]:
+            return [*[None] * void, *self._origins(kind, quad)[void:]]
+
+        transforms = self._transforms(kind)
+        self._move_back(transforms, kind.quads, origins, products, place_at, image, channel_tile)

@@ -11,6 +11,7 @@ from tvm.s_tir import Schedule as TensorSchedule
 from tvm.tirx import BufferLoad, ForKind
 
 from ..workload import Conv2dWorkload
+from .annotations import has_blocks
 from .emit import LANES, Emitter, ramp
 from .epilogue import Epilogue, NotElementwise
 
@@ -93,6 +94,8 @@ class Convolution:
     def __init__(
         self, func: tirx.PrimFunc, slot: Slot | None = None, fused: Fused | None = None
     ) -> None:
+        if not has_blocks(func):
+            raise NotAConvolution
         sch = TensorSchedule(func)
         found = find_annotated(sch)
         if found is None:

@@ -12,10 +12,9 @@ import json
 from dataclasses import asdict, dataclass
 
 from tvm import relax, te, tirx
-from tvm.s_tir import SBlockRealize
-from tvm.s_tir import Schedule as TensorSchedule
 from tvm.tirx import ForKind
 
+from .annotations import annotation_of_unary
 from .emit import LANES, Emitter, ramp
 from .window_rows import WindowRows
 
@@ -110,12 +109,8 @@ def compute(data: te.Tensor, pool: MaxPool) -> te.Tensor:
 
 def find_annotated(func: tirx.PrimFunc) -> MaxPool | None:
     """The pooling that `func` computes, if that is one of ours and nothing else."""
-    if len(func.params) != 2 or not isinstance(func.body, SBlockRealize):
-        return None
-    sch = TensorSchedule(func)
-    blocks = sch.get_child_blocks(sch.get_sblock("root"))
-    text = sch.get(blocks[-1]).annotations.get(ANNOTATION)
-    return None if text is None else MaxPool.from_json(str(text))
+    text = annotation_of_unary(func, ANNOTATION)
+    return None if text is None else MaxPool.from_json(text)
 
 
 def schedule_max_pool(func: tirx.PrimFunc) -> tirx.PrimFunc | None:

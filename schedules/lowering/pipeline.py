@@ -61,7 +61,7 @@ def pipeline(target: Target, *, pool_in_place: bool = True) -> tvm.transform.Pas
 
     Args:
         pool_in_place: whether a large convolution and the max pooling behind it become one
-            function.
+            function, and a matrix product and the mean of its maps.
     """
     core = core_of(target)
     if core is None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import reduce
+from operator import add
 
 from tvm import relax, te, tirx
-from tvm.s_tir import SBlockRealize
-from tvm.s_tir import Schedule as TensorSchedule
 from tvm.tirx import BufferLoad, ForKind
 
+from .annotations import annotation_of_unary
 from .emit import F32, LANES, Emitter, ramp
 
 ANNOTATION = "arm_plane_mean"
@@ -64,12 +64,8 @@ def compute(data: te.Tensor, mean: PlaneMean) -> te.Tensor:
 
 def find_annotated(func: tirx.PrimFunc) -> PlaneMean | None:
     """The means that `func` computes, if those are ours and nothing else."""
-    if len(func.params) != 2 or not isinstance(func.body, SBlockRealize):
-        return None
-    sch = TensorSchedule(func)
-    blocks = sch.get_child_blocks(sch.get_sblock("root"))
-    text = sch.get(blocks[-1]).annotations.get(ANNOTATION)
-    return None if text is None else PlaneMean(**json.loads(str(text)))
+    text = annotation_of_unary(func, ANNOTATION)
+    return None if text is None else PlaneMean(**json.loads(text))
 
 
 def schedule_plane_mean(func: tirx.PrimFunc) -> tirx.PrimFunc | None:
@@ -95,7 +91,7 @@ def mean(e: Emitter, data, start, size: int):
     vectors = size // LANES
     rest = [BufferLoad(data, [start + i]) for i in range(vectors * LANES, size)]
     total = [*_lanes(_sum_of_vectors(e, data, start, vectors)), *rest]
-    return reduce(_plus, total) / tirx.const(float(size), F32)
+    return reduce(add, total) / tirx.const(float(size), F32)
 
 
 def _sum_of_vectors(e: Emitter, data, start, count: int):
@@ -112,21 +108,17 @@ def _sum_of_vectors(e: Emitter, data, start, count: int):
     for chain, place in enumerate(places):
         e.store(sums, place, vector(chain))
 
-    def add(first, places) -> None:
+    def add_vectors(first, places) -> None:
         for chain, place in enumerate(places):
             e.store(sums, place, BufferLoad(sums, [place]) + vector(first + chain))
 
     turns = count // chains - 1
     if turns:
         with e.loop(turns, "turn") as turn:
-            add((turn + 1) * chains, places)
-    add((turns + 1) * chains, places[: count % chains])
-    return e.bind_vector("total", reduce(_plus, (BufferLoad(sums, [place]) for place in places)))
+            add_vectors((turn + 1) * chains, places)
+    add_vectors((turns + 1) * chains, places[: count % chains])
+    return e.bind_vector("total", reduce(add, (BufferLoad(sums, [place]) for place in places)))
 
 
 def _lanes(vector) -> list:
     return [] if vector is None else [tirx.Shuffle([vector], [lane]) for lane in range(LANES)]
-
-
-def _plus(a, b):
-    return a + b

@@ -33,17 +33,20 @@ class _Merger(CallMerger):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
         pooling = self._called(call)
-        producer = self._producer(pooling[1][0]) if pooling else None
-        if pooling is None or producer is None:
+        if pooling is None:
+            return call
+        pool = max_pool.find_annotated(pooling[0])
+        if pool is None and plane_mean.find_annotated(pooling[0]) is None:
+            return call
+        producer = self._producer(pooling[1][0])
+        if producer is None:
             return call
         func, arguments = producer
         output = output_buffer(call, "pooled")
-        if pool := max_pool.find_annotated(pooling[0]):
-            merged, name = merge(func, pool, output, self._core), "conv2d_max_pool2d"
-        elif plane_mean.find_annotated(pooling[0]):
+        if pool is None:
             merged, name = merge_mean(func, output, self._core), "conv2d_adaptive_avg_pool2d"
         else:
-            return call
+            merged, name = merge(func, pool, output, self._core), "conv2d_max_pool2d"
         return call if merged is None else self._call(merged, arguments, name, call)
 
 

@@ -6,10 +6,10 @@ import logging
 
 import tvm
 from tvm import tirx
-from tvm.s_tir import SBlockRealize
 
 from ..hardware import Core
 from ..registry import get
+from .annotations import has_blocks
 from .convolution import Convolution, NotAConvolution
 from .epilogue import NotElementwise
 from .generic import schedule_generic
@@ -24,7 +24,7 @@ def schedule_function(func: tirx.PrimFunc, core: Core) -> tirx.PrimFunc:
     """`func` with its loops arranged for `core`; unchanged where nothing is known to do better."""
     if func.attrs is not None and "tirx.is_scheduled" in func.attrs:
         return func
-    if not isinstance(func.body, SBlockRealize):  # plain loops, arranged by whoever wrote them
+    if not has_blocks(func):  # arranged by whoever wrote it
         return func
     try:
         return emit(Convolution(func), core).finish()

@@ -24,7 +24,8 @@ class Ahead(NamedTuple):
         buffer: flat.
         index: of an element of the first line.
         stride: elements from one line to the next.
-        lines: how many are worth it: a loop of more turns fetches only the first. None: any number.
+        lines: of what is stored: how many are worth it; a loop of more turns fetches only the
+            first. None for what is read: any number.
         condition: whether there is anything to fetch.
     """
 
@@ -92,7 +93,7 @@ class MicroKernel(ABC):
 
     @abstractmethod
     def turns(self, k: int) -> int:
-        """Of the loop over K: the lines of `ahead` that a call fetches."""
+        """How many turns the loop over K has: so many lines of `ahead` a call fetches."""
 
     def clear(self, conv: Convolution, accumulators) -> None:
         """Emits zeros into all accumulators."""

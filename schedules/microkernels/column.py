@@ -7,12 +7,13 @@ themselves, as one chain of them would wait for each product.
 from __future__ import annotations
 
 from functools import reduce
+from operator import add as add_up
 from typing import TYPE_CHECKING
 
 from tvm import tirx
 from tvm.tirx import BufferLoad
 
-from ..lowering.emit import LANES, ramp, splat
+from ..lowering.emit import LANES, ramp, splat, zero
 from .base import Ahead, Following, MicroKernel
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ColumnKernel(MicroKernel):
-    """MR sums of one pixel, MR a multiple of four: plain vector code for every core."""
+    """MR sums of one pixel, MR a multiple of four: plain vector code for every core, no hints."""
 
     tiles = ()
 
@@ -43,7 +44,7 @@ class ColumnKernel(MicroKernel):
         e, quads = conv.e, range(0, self.mr, LANES)
         sums = e.registers("sums", LANES * self.mr)
         for i in range(0, LANES * self.mr, LANES):
-            e.store(sums, ramp(i), splat(tirx.const(0.0, "float32")))
+            e.store(sums, ramp(i), splat(zero()))
 
         def add(step, chain: int, pixel) -> None:
             for quad in quads:
@@ -65,7 +66,7 @@ class ColumnKernel(MicroKernel):
         for quad in quads:
             chains = [BufferLoad(sums, [ramp(n * self.mr + quad)]) for n in range(LANES)]
             before = [] if clear else [BufferLoad(accumulators, [ramp(quad)])]
-            total = reduce(lambda a, b: a + b, [*before, *chains])
+            total = reduce(add_up, [*before, *chains])
             e.store(accumulators, ramp(quad), total)
 
     @staticmethod

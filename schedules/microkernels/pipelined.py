@@ -11,8 +11,9 @@ from typing import ClassVar
 from ..hardware import Core
 from ..lowering.emit import LANES
 from . import orders
+from .base import NEAR_BYTES
 from .body import PRODUCT, Layout, Line, Operand, interleave, last_steps, last_used
-from .inline_asm import NEAR_BYTES, InlineAsmKernel
+from .inline_asm import InlineAsmKernel
 
 FORMS = ("q", "dx", "xx")
 """How 128 bits come into a vector register: q, by vector loads alone; dx, by a 64-bit vector load
