@@ -68,13 +68,13 @@ class VectorKernel(MicroKernel):
                 for j in range(0, self.nr, LANES)
             ]
             for i in range(self.mr):
+                if i == self.mr // 2:  # the loads of this turn come first, those of the next last
+                    e.prefetch(weights[0], weights[1] + step * self.mr + NEAR_BYTES // 4)
+                    if hint is not None:
+                        e.prefetch(hinted, step * hint.stride)
                 quad = self.vector(weights[0], weights[1] + step * self.mr + i // LANES * LANES)
                 lane = splat(tirx.Shuffle([quad], [i % LANES]))
                 for j in range(0, self.nr, LANES):
                     at = ramp(i * self.nr + j)
                     total = tirx.BufferLoad(accumulators, [at]) + lane * row[j // LANES]
                     e.store(accumulators, at, total)
-            # Last: the products wait for the loads.
-            e.prefetch(weights[0], weights[1] + step * self.mr + NEAR_BYTES // 4)
-            if hint is not None:
-                e.prefetch(hinted, step * hint.stride)
