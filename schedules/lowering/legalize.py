@@ -196,15 +196,7 @@ def legalize_max_pool2d(
     builder: relax.BlockBuilder, call: relax.Call, core: Core
 ) -> relax.Expr | None:
     """Our pooling where it serves."""
-    pool = max_pool.pool_of(call)
-    if pool is None:
-        return None
-    return builder.call_te(
-        lambda data: max_pool.compute(data, pool),
-        call.args[0],
-        primfunc_name_hint="max_pool2d",
-        primfunc_attrs=_STANDS_ALONE,
-    )
+    return _pooling(builder, call, max_pool.pool_of(call), max_pool.compute, "max_pool2d")
 
 
 def legalize_adaptive_avg_pool2d(
@@ -212,12 +204,19 @@ def legalize_adaptive_avg_pool2d(
 ) -> relax.Expr | None:
     """Our mean of whole planes."""
     mean = plane_mean.mean_of(call)
-    if mean is None:
+    return _pooling(builder, call, mean, plane_mean.compute, "adaptive_avg_pool2d")
+
+
+def _pooling(
+    builder: relax.BlockBuilder, call: relax.Call, pool, compute: Callable, name: str
+) -> relax.Expr | None:
+    """A function of its own that computes `pool`; None for those left to TVM."""
+    if pool is None:
         return None
     return builder.call_te(
-        lambda data: plane_mean.compute(data, mean),
+        lambda data: compute(data, pool),
         call.args[0],
-        primfunc_name_hint="adaptive_avg_pool2d",
+        primfunc_name_hint=name,
         primfunc_attrs=_STANDS_ALONE,
     )
 

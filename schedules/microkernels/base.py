@@ -93,7 +93,7 @@ class MicroKernel(ABC):
 
     @abstractmethod
     def turns(self, k: int) -> int:
-        """How many turns the loop over K has: so many lines of `ahead` a call fetches."""
+        """How many lines of `ahead` a call fetches: one a turn of the loop over K, or none."""
 
     def clear(self, conv: Convolution, accumulators) -> None:
         """Emits zeros into all accumulators."""
