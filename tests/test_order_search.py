@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from schedules.hardware import board, core, cores, resolve
 from schedules.microkernels import kernel, orders, tiles
+from tuner.board import launch, toolchain
 from tuner.board.emulator.static import CoreModel
 from tuner.cli import command_line
 from tuner.errors import UserError
@@ -72,14 +73,17 @@ def test_what_depends_on_another_instruction_stays_behind_it():
 @pytest.mark.board
 @pytest.mark.parametrize("name", IN_ORDER)
 def test_under_qemu_a_loop_takes_the_cycles_of_the_model(name):
+    _model(name)
     try:
-        for mr, nr in tiles(core(name)):
-            stored = json.loads(orders.path(name, mr, nr).read_text())
-            confirmation = confirm(resolve(name), kernel(core(name), mr, nr))
-            assert str(confirmation.cycles) == stored["cycles"], f"{mr}x{nr}"
-            assert confirmation.error < ERROR_BOUND
+        launch.find_qemu(core(name).isa)
+        toolchain.find(core(name).isa)
     except UserError as error:
         pytest.skip(str(error))
+    for mr, nr in tiles(core(name)):
+        stored = json.loads(orders.path(name, mr, nr).read_text())
+        confirmation = confirm(resolve(name), kernel(core(name), mr, nr))
+        assert str(confirmation.cycles) == stored["cycles"], f"{mr}x{nr}"
+        assert confirmation.error < ERROR_BOUND
 
 
 @pytest.mark.board

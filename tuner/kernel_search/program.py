@@ -15,16 +15,22 @@ from fractions import Fraction
 from pathlib import Path
 
 from schedules.hardware import Board
+from schedules.microkernels.base import NEAR_BYTES
 from schedules.microkernels.pipelined import PipelinedKernel
 from tuner.board import build, emulator, launch, objects, toolchain
 from tuner.board.emulator import params
 from tuner.errors import UserError
 
-# Registers of the kernel's operands, apart from those it uses itself.
-_NAMES = ("steps", "weights", "pixels", "advance", "ahead", "stride")
+# Registers of the kernel's operands, apart from those it uses itself: of 32-bit kernels with far
+# hints, none below r6.
+_NAMES = ("steps", "weights", "pixels", "advance", "ahead", "stride", "far0", "far1", "far2")
 _OPERANDS = {
-    "aarch64": dict(zip(_NAMES, ("x0", "x1", "x2", "x3", "x16", "x17"), strict=True)),
-    "armv7": dict(zip(_NAMES, ("r12", "r7", "r10", "lr", "r8", "r9"), strict=True)),
+    "aarch64": dict(
+        zip(_NAMES, ("x0", "x1", "x2", "x3", "x16", "x17", "x18", "x19", "x20"), strict=True)
+    ),
+    "armv7": dict(
+        zip(_NAMES, ("r12", "r7", "r10", "lr", "r8", "r9", "r4", "r5", "r0"), strict=True)
+    ),
 }
 _FLAGS = {"armv7": ["-marm", "-mfpu=neon-vfpv4"], "aarch64": []}
 _PAGE = 4096  # weights, and pixels, of either K fit into one, so that TLB misses do not differ
@@ -100,22 +106,34 @@ def _function(isa: str, kernel: PipelinedKernel, k: int) -> str:
     """The kernel as a function: its declaration is in `_main`."""
     lines = concrete(isa, kernel.lines(k))
     registers = [kernel.accumulator(i, j) for i in range(kernel.mr) for j in range(kernel.nr // 4)]
+    far = [
+        f"mov {_OPERANDS[isa][f'far{n}']}, #{NEAR_BYTES + offset}"
+        for n, offset in enumerate(kernel.far_hints)
+    ]
     if isa == "aarch64":
         saved = [f"stp d{8 + 2 * n}, d{9 + 2 * n}, [sp, #{16 * n}]" for n in range(4)]
         text = [
-            *("sub sp, sp, #64", *saved),
-            *("mov x16, x4", "mov x17, #0"),
+            *("sub sp, sp, #80", *saved, "stp x19, x20, [sp, #64]"),
+            *("mov x16, x4", "mov x17, #0", *far),
             *(f"movi v{register}.4s, #0" for register in registers),
             *lines,
             *(f"str q{register}, [x4], #16" for register in registers),
             *(line.replace("stp", "ldp") for line in saved),
-            *("add sp, sp, #64", "ret"),
+            *("ldp x19, x20, [sp, #64]", "add sp, sp, #80", "ret"),
         ]
         head = [".text", ".global kernel", "kernel:"]
     else:
         text = [
             *("push {r4-r11, lr}", "vpush {d8-d15}"),
-            *("mov r12, r0", "mov r7, r1", "mov r10, r2", "mov lr, r3", "mov r8, r1", "mov r9, #0"),
+            *(
+                "mov r12, r0",
+                "mov r7, r1",
+                "mov r10, r2",
+                "mov lr, r3",
+                "mov r8, r1",
+                "mov r9, #0",
+                *far,
+            ),
             *(f"vmov.i32 q{register}, #0" for register in registers),
             *lines,
             "ldr r0, [sp, #100]",  # nine core and eight d registers were pushed
