@@ -25,9 +25,9 @@ class A32Kernel(PipelinedKernel):
     layouts: ClassVar = {
         (4, 4): Layout(4, 8, 4),
         (8, 4): Layout(4, 8, 4, 2),
-        (4, 8): Layout(2, 4, 4),
+        (4, 8): Layout(4, 4, 4, 1, HINTS),
         (12, 4): Layout(2, 6, 1),
-        (6, 8): Layout(4, 4, 2, 2, HINTS[:2]),
+        (6, 8): Layout(4, 4, 2, 2, HINTS),
         (4, 12): Layout(2, 2, 3, 1),
     }
     tiles = tuple(layouts)
@@ -47,8 +47,12 @@ class A32Kernel(PipelinedKernel):
 
     def clobbers(self) -> list[str]:
         vectors = range(self._pixel_base + self.layout.pixels)
-        scratch = () if self.form == "q" else [r for pair in _SCRATCH for r in pair]
+        scratch = () if self.form == "q" else [r for pair in self._scratch for r in pair]
         return [f"q{register}" for register in vectors] + [f"r{register}" for register in scratch]
+
+    @property
+    def _scratch(self) -> tuple[tuple[int, int], ...]:
+        return _SCRATCH[:3] if self.has_ahead else _SCRATCH
 
     def _pixels(self, step: int, quad: int) -> int:
         return self._pixel_base + super()._pixels(step, quad)
@@ -78,7 +82,7 @@ class A32Kernel(PipelinedKernel):
         if self.form == "q" or (self.form == "dx" and self._loads % 2):
             return [f"vldr d{register}, [{pointer}, #{offset}]"], []
         self._moves += 1
-        low, high = _SCRATCH[self._moves % len(_SCRATCH)]
+        low, high = self._scratch[self._moves % len(self._scratch)]
         return (
             [f"ldrd r{low}, r{high}, [{pointer}, #{offset}]"],
             [f"vmov d{register}, r{low}, r{high}"],
