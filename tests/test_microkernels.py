@@ -7,6 +7,7 @@ import functools
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import asm_interpreter
 import host
@@ -17,7 +18,9 @@ import tvm
 import schedules
 from schedules import Conv2dWorkload, FireWorkload
 from schedules.hardware import board, core, cores
+from schedules.lowering.emit import Emitter
 from schedules.microkernels import kernel, tiles
+from schedules.microkernels.base import Ahead
 from schedules.microkernels.pipelined import PipelinedKernel
 from tuner import networks, tasks
 from tuner.board import link
@@ -200,3 +203,27 @@ def test_sums_of_every_tile_on_the_board(core_name, running_board, tmp_path):
                 arguments = [tvm.runtime.tensor(a, device) for a in (data, pack(weight), bias)]
                 session.load_module(library.name)["main"](*arguments, result)
                 host.assert_close(result.numpy(), exact)
+
+
+@pytest.mark.parametrize("there_is", [True, False])
+@pytest.mark.parametrize(
+    "made", [made for made in ASM_KERNELS if made.has_ahead], ids=lambda made: made.name
+)
+def test_where_there_is_nothing_to_fetch_the_other_lines_are_fetched(made, there_is):
+    e = Emitter()
+    buffer = tvm.tirx.decl_buffer((4096,), "float32", "all")
+    k, condition = 8 * made.turns(64), tvm.tirx.const(there_is, "bool")
+    other = Ahead(buffer, 100, 56, lines=made.turns(k) - 1)  # too few for so many turns
+    ahead = Ahead(buffer, 200, 48, condition=condition, otherwise=other)
+    at = (buffer, 0)
+    conv = SimpleNamespace(e=e, import_llvm=lambda *_: None)
+    made.emit(conv, e.registers("sums", made.mr * made.nr), weights=at, pixels=at, row_stride=4,
+              k=k, ahead=ahead)  # fmt: skip
+    *_, call = e.body().seq
+    simplify = tvm.sym.Analyzer().simplify
+    numbers = [simplify(each) for each in call.value.args[1:] if not isinstance(each, tvm.ir.Call)]
+    *constants, is_other = [int(number) for number in numbers]
+    assert is_other == (not there_is)
+    assert (4 * 48 in constants) == there_is and 4 * 56 not in constants
+    (choice,) = [line for line in made.llvm_ir(k).splitlines() if "select" in line]
+    assert choice.split("=")[1].split()[3:] == ["ptr", "%other,", "ptr", "%ahead"]

@@ -14,8 +14,9 @@ from .pixels import FlatTiling
 if TYPE_CHECKING:
     from .loopnest import Nest
 
-# How often a line is asked for: while all outstanding misses are taken, hints are dropped.
-_PASSES = 2
+# How often a line is asked for: while all outstanding misses are taken, hints are dropped. An
+# in-order core, which waits for its stores, has better use for the second time.
+_PASSES = {"in-order": 1, "out-of-order": 2}
 
 
 def following_if_last(turn, turns, elements) -> Following | None:
@@ -64,12 +65,13 @@ def input_of_next_block(nest: Nest, data, image, channel_tile, tile, first) -> A
     beyond = core.figures["prefetch_distance"].value if trains else 0
     once = -(-workload.ci // turns) * lines
     calls = nest.channel_tiles * nest.block
-    call = channel_tile * nest.block + tile
+    passes = max(min(_PASSES[core.pipeline], calls // once), 1)
+    # The last calls, as weights that stream through L1 in others would take their place.
+    call = channel_tile * nest.block + tile - max(calls - passes * once, 0)
     plane = tirx.floordiv(tirx.floormod(call, once), lines) * turns
     # The line of the next block's first pixel has come with the last one of this block.
     line = tirx.floormod(call, lines) + int(beyond)
     pixel = (first + nest.block) * tiling.nr + a_line - 1 + line * a_line
     height, width = padded_plane(workload)
     index = (image * workload.ci + plane) * (height * width) + tiling.input_offset(pixel)
-    passes = max(min(_PASSES, calls // once), 1)
-    return Ahead(data, index, height * width, condition=call < passes * once)
+    return Ahead(data, index, height * width, condition=call >= 0)

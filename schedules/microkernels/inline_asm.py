@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..lowering.convolution import Convolution
 
 
+# Which of two pointers `{ahead}` begins with.
+_CHOICE = ("other", "is_other")
+
+
 class InlineAsmKernel(MicroKernel):
     """A micro-kernel whose loop over K is written in assembly.
 
@@ -96,10 +100,9 @@ class InlineAsmKernel(MicroKernel):
         if clear:
             self.clear(conv, accumulators)
         ahead = ahead or Ahead(weights[0], weights[1], 0)
-        stride: Any = ahead.stride
-        if ahead.lines is not None and self.steps(k) > ahead.lines:
-            stride = 0
-        stride = tirx.Select(tirx.convert(ahead.condition), tirx.convert(stride), tirx.convert(0))
+        other = ahead.otherwise or ahead._replace(stride=0)
+        condition = tirx.convert(ahead.condition)
+        strides = [tirx.convert(self._stride(each, k)) for each in (ahead, other)]
         integer = f"int{self.pointer_bits}"
         far: Any = NEAR_BYTES // 4
         if following is not None:
@@ -108,16 +111,23 @@ class InlineAsmKernel(MicroKernel):
             "weights": tirx.address_of(BufferLoad(weights[0], [weights[1]])),
             "pixels": tirx.address_of(BufferLoad(pixels[0], [pixels[1]])),
             "ahead": tirx.address_of(BufferLoad(ahead.buffer, [ahead.index])),
+            "other": tirx.address_of(BufferLoad(other.buffer, [other.index])),
+            "is_other": tirx.Select(condition, tirx.const(0, "int32"), tirx.const(1, "int32")),
             "steps": tirx.const(self.steps(k), integer),
             "advance": tirx.const(self.advance(4 * row_stride), integer),
-            "stride": tirx.Cast(integer, 4 * stride),
+            "stride": tirx.Cast(integer, 4 * tirx.Select(condition, *strides)),
         }
         for n, offset in enumerate(self.far_hints):
             operands[f"far{n}"] = tirx.Cast(integer, 4 * far + offset)
-        arguments = [operands[name] for name in (*self._changed, *self._constant)]
+        names = (*self._changed, *self._constant, *(_CHOICE if self.has_ahead else ()))
+        arguments = [operands[name] for name in names]
         start = tirx.address_of(BufferLoad(accumulators, [0]))
         call = tirx.call_extern("int32", self.symbol(k), start, *arguments)
         conv.e.emit(tirx.Evaluate(call))
+
+    def _stride(self, ahead: Ahead, k: int):
+        """Elements from one line that is fetched to the next."""
+        return 0 if ahead.lines is not None and self.steps(k) > ahead.lines else ahead.stride
 
     def llvm_ir(self, k: int) -> str:
         """A function that loads the accumulators, runs the assembly and stores them."""
@@ -155,6 +165,14 @@ class InlineAsmKernel(MicroKernel):
                 f"  %p{n} = getelementptr float, ptr %acc, i32 {LANES * n}",
                 f"  %a{n} = load <4 x float>, ptr %p{n}, align 4",
             ]
+        parameters = f"ptr %acc, {', '.join(arguments[count:])}"
+        if self.has_ahead:  # of two pointers TVM selects none, so it is done here
+            parameters += ", ptr %other, i32 %is_other"
+            arguments = [each.replace("%ahead", "%hint") for each in arguments]
+            body += [
+                "  %chosen = icmp ne i32 %is_other, 0",
+                "  %hint = select i1 %chosen, ptr %other, ptr %ahead",
+            ]
         body.append(
             f'  %r = call {result} asm sideeffect "{text}", "{constraints}"({", ".join(arguments)})'
         )
@@ -163,7 +181,6 @@ class InlineAsmKernel(MicroKernel):
                 f"  %r{n} = extractvalue {result} %r, {n}",
                 f"  store <4 x float> %r{n}, ptr %p{n}, align 4",
             ]
-        parameters = f"ptr %acc, {', '.join(arguments[count:])}"
         return "\n".join(
             [
                 f'target triple = "{self.triple}"',
