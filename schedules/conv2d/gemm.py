@@ -19,6 +19,7 @@ from ..microkernels.column import ColumnKernel
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .averaged import MapMeans
+from .by_rows import block_for_rows
 from .facts import NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
@@ -28,6 +29,7 @@ _TAIL = 4  # pixels of the narrower tile that may end a map
 _SMALL_MAP = 512  # pixels
 _PART_K = 576  # of tiles that L1 holds for the most part: 8 x 12 x 576 are 45 KiB
 _HALF_L2 = 256 << 10  # bytes, of the smallest L2 caches
+_BLOCKS = (1, 2, 4, 8, 16, 32)
 
 
 @schedule("conv2d_gemm", version=3)
@@ -53,7 +55,6 @@ class Conv2dGemm(PackedConv2d):
                 and (config["panel"] == "packed" or nr <= workload.pixels)
                 and workload.ci % int(config["parts"]) == 0
                 and (config["parts"] == 1 or workload.k >= 256 * int(config["parts"]))
-                and (config["tail"] == 0 or config["share"] == "channels")
                 and (config["tail"] == 0 or has_tail(mr, nr))
             )
 
@@ -65,7 +66,7 @@ class Conv2dGemm(PackedConv2d):
             {
                 "mr": (4, 6, 8, 12),
                 "nr": (4, 8, 12, 16),
-                "block": (1, 2, 4, 8, 16, 32),
+                "block": _BLOCKS,
                 "share": ("pixels", "channels"),
                 "panel": ("packed", "in_place"),
                 "parts": (1, 2, 4, 8, 16),
@@ -75,17 +76,26 @@ class Conv2dGemm(PackedConv2d):
         )
 
     def default(self, workload: Conv2dWorkload, core: Core) -> Config:
+        return self._pick(workload, core, alone=False)
+
+    def default_for_one(self, workload: Conv2dWorkload, core: Core) -> Config:
+        return self._pick(workload, core, alone=True)
+
+    def _pick(self, workload: Conv2dWorkload, core: Core, alone: bool) -> Config:
         shares_channels = self._shares_channels(workload, core)
         space = self.space(workload, core)
 
         def config(mr: int, nr: int) -> Config:
             tile: Config = {"mr": mr, "nr": nr, "panel": "packed"}
-            if not shares_channels:
-                block = self._block(workload, core, mr, nr)
-                return {**tile, "block": block, "share": "pixels", "parts": 1, "tail": 0}
-            parts = self._parts(workload)
-            whole = {**tile, "block": 1, "share": "channels", "parts": parts, "tail": 0}
-            return {**whole, "tail": _TAIL} if {**whole, "tail": _TAIL} in space else whole
+            if shares_channels:
+                parts = self._parts(workload)
+                whole = {**tile, "block": 1, "share": "channels", "parts": parts, "tail": 0}
+            else:
+                block = self._block(workload, kernel(core, mr, nr), alone)
+                whole = {**tile, "block": block, "share": "pixels", "parts": 1, "tail": 0}
+            with_tail = {**whole, "tail": _TAIL}
+            pays = shares_channels or workload.pixels < _SMALL_MAP
+            return with_tail if pays and with_tail in space else whole
 
         def cost(tile: tuple[int, int]) -> float:
             """Cycles of the inner loops, work on idle rows and columns included."""
@@ -110,11 +120,13 @@ class Conv2dGemm(PackedConv2d):
         On larger maps that pays when a pass over the weights leaves nothing in L2. Where all panels
         of a small map stay near, a tail of its own is worth it.
         """
+        weights = 4 * workload.k * workload.co
+        if _is_strided_pointwise(workload) and weights <= _HALF_L2:
+            return False  # each core can pack for itself while its weights stay near
         is_small = workload.pixels < _SMALL_MAP
         if is_small and workload.co >= 128 and 4 * workload.pixels * workload.k <= _HALF_L2 / 2:
             return True
-        most = 8 if is_small else 16
-        is_big = 4 * workload.k * workload.co > most * core.l1d_bytes
+        is_big = weights > (8 if is_small else 16) * core.l1d_bytes
         return workload.pixels < 2 * _SMALL_MAP and is_big
 
     @staticmethod
@@ -128,14 +140,24 @@ class Conv2dGemm(PackedConv2d):
         return parts
 
     @staticmethod
-    def _block(workload: Conv2dWorkload, core: Core, mr: int, nr: int) -> int:
+    def _block(workload: Conv2dWorkload, kernel: MicroKernel, alone: bool) -> int:
         """As many tiles as fit beside the weights' tile in half the L1 cache.
 
-        Where a plane is one run of pixels, long runs are worth having the panels come from L2.
+        Where a plane is one run of pixels, long runs are worth having the panels come from L2. So
+        is the least elsewhere that is packed by way of rows, the more so where the kernel does not
+        wait for L2 and there is nobody to share it with.
         """
+        core, nr = kernel.core, kernel.nr
+        count = -(-workload.pixels // nr)
+        if _is_strided_pointwise(workload):
+            return 1  # the next tile's pixels are fetched meanwhile, if they are few
+        if by_rows := block_for_rows(workload, nr, [n for n in _BLOCKS if n <= count]):
+            most_bytes = _HALF_L2 if alone and kernel.hides_l2 else 2 * core.l1d_bytes
+            if 4 * workload.k * by_rows * nr <= most_bytes:
+                return by_rows
         budget = core.l1d_bytes * 2 if workload.is_pointwise else core.l1d_bytes // 2
-        most, block = min(32, -(-workload.pixels // nr) // 8), 1
-        while 2 * block <= most and 4 * workload.k * (2 * block * nr + mr) <= budget:
+        most, block = min(32, count // 8), 1
+        while 2 * block <= most and 4 * workload.k * (2 * block * nr + kernel.mr) <= budget:
             block *= 2
         return block
 
@@ -145,10 +167,11 @@ class Conv2dGemm(PackedConv2d):
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         if (workload.kh, workload.kw) == (1, 1):
             return 0.9
-        # First and strided layers, measured: wide tiles pay for the packing of single pixels.
-        strided = workload.stride != (1, 1)
-        wide_pays = core.isa == "aarch64" and (workload.ci <= 4 or strided)
-        return 0.7 if workload.ow < 20 or wide_pays else 0.5
+        # First and strided layers, measured: their rows are packed as vectors. A 32-bit in-order
+        # core's narrow tiles read the panels of many channels too often.
+        is_narrow = core.isa == "armv7" and core.pipeline == "in-order"
+        pays = workload.ci <= 4 or (workload.stride != (1, 1) and not is_narrow)
+        return 0.7 if workload.ow < 20 or pays else 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:
         return NestShape.of_flat_tiles(workload, config).features(workload, core)
@@ -174,14 +197,18 @@ class Conv2dGemm(PackedConv2d):
             parts=int(config["parts"]),
             means=means,
         )
-        if config["share"] == "pixels":
-            nest.emit_over_pixels()
-            return
         if config["tail"]:
             last = _last_kernel(workload, core, mr, nr)
-            narrow = replace(nest, kernel=last, tiling=LastTile(workload, last.nr))
+            narrow = replace(nest, kernel=last, tiling=LastTile(workload, last.nr), block=1)
             nest = replace(nest, tiling=WholeTiles(workload, nr), tail=narrow)
-        nest.emit_over_channels()
+        if config["share"] == "pixels":
+            nest.emit_over_pixels()
+        else:
+            nest.emit_over_channels()
+
+
+def _is_strided_pointwise(workload: Conv2dWorkload) -> bool:
+    return (workload.kh, workload.kw) == (1, 1) and workload.stride != (1, 1)
 
 
 def _last_kernel(workload: Conv2dWorkload, core: Core, mr: int, nr: int) -> MicroKernel:

@@ -21,6 +21,7 @@ from ..lowering.emit import LANES, ramp, splat
 from ..microkernels.base import Ahead, Following, MicroKernel
 from .ahead import following_if_last, input_of_next_block
 from .averaged import MapMeans
+from .by_rows import RowPacker
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
@@ -59,7 +60,7 @@ class Nest:
             (pointwise convolutions only).
         parts: into how many equal parts K is cut, each a number of input channels. The panels of
             a part stay in a cache that those of all K overflow; partial sums go through memory.
-        tail: the nest of one more, narrower tile of pixels (over channels only).
+        tail: the nest of one more, narrower tile of pixels, behind the last block.
         streamed: whether results go through a `RowStage` (over pixels only, flat tiles, K whole).
         means: takes all results, where only the means of maps are wanted (over channels only).
     """
@@ -99,7 +100,8 @@ class Nest:
     def emit_over_pixels(self) -> None:
         """Cores share the pixels: each packs its own panels and reads all weights."""
         conv, e, tiles = self.conv, self.conv.e, self.tiling.count
-        data = emit_padded(self.conv)
+        by_rows = self._by_rows(self.block * self.tiling.nr)
+        data = conv.data if by_rows else emit_padded(conv)
         blocks = -(-tiles // self.block)
         with e.loop(conv.workload.n * blocks, "block", ForKind.PARALLEL) as index:
             image = e.bind("image", tirx.floordiv(index, blocks))
@@ -107,21 +109,32 @@ class Nest:
             turns = self.block
             if tiles % self.block:
                 turns = e.bind("turns", tirx.min(self.block, tiles - first))
-            panels = e.alloc("panels", self.block * self.panel_size) if self.packed else data
-            sums = self._sums(self.block)
+            end = self.block * self.panel_size  # of the whole tiles' panels
+            panels = self._panels(end, data)
+            sums, tail = self._sums(self.block), None
+            if self.tail:
+                tail = Tail(self.tail, first + self.block >= tiles, end, self.tail._sums(1))
             for part in self._parts():
-                if self.packed and conv.workload.is_pointwise:
+                if by_rows:
+                    by_rows.pack(image, first, turns, panels, part, tail)
+                elif self.packed and conv.workload.is_pointwise:
                     self._pack_planes(data, image, first, turns, panels, part)
                 elif self.packed:
                     with e.loop(turns, "tile") as tile:
                         self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
-                self._compute_block(image, first, turns, panels, part, sums, data)
+                if tail and self.packed and not by_rows:
+                    with e.when(tail.condition):
+                        tail.nest._pack(data, image, 0, panels, end, part)
+                self._compute_block(image, first, turns, panels, part, sums, data, tail)
 
-    def _compute_block(self, image, first, turns, panels, part: Part, sums, data=None) -> None:
+    def _compute_block(
+        self, image, first, turns, panels, part: Part, sums, data=None, tail: Tail | None = None
+    ) -> None:
         """All channels of the tiles of a block, from their panels.
 
         Args:
             data: what the panels of the next block are packed from, if they are.
+            tail: what the last block ends with, if anything.
         """
         e, stage = self.conv.e, None
         if self.streamed:
@@ -136,25 +149,31 @@ class Nest:
                 self._compute(
                     channel_tile, image, first + tile, panel, part, sum_at, following, stage, ahead
                 )
+            if tail:
+                with e.when(tail.condition):
+                    tail.compute(channel_tile, image, panels, part)
             if stage:
                 for row, channel in self._rows(channel_tile):
                     stage.write(image, channel, row, turns)
 
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
-        conv, e, tiles, tail = self.conv, self.conv.e, self.tiling.count, self.tail
-        data = emit_padded(self.conv)
+        conv, e, tiles = self.conv, self.conv.e, self.tiling.count
+        by_rows = self._by_rows(conv.workload.pixels)
+        data = conv.data if by_rows else emit_padded(conv)
         end = tiles * self.panel_size  # of the whole tiles' panels
-        size = end + (tail.panel_size if tail else 0)
-        panels = e.alloc("panels", size) if self.packed else data
-        sums, tail_sums = self._sums(tiles), tail._sums(1) if tail else None
+        panels = self._panels(end, data)
+        sums = self._sums(tiles)
+        tail = Tail(self.tail, True, end, self.tail._sums(1)) if self.tail else None
         with e.loop(conv.workload.n, "image") as image:
             for part in self._parts():
-                if self.packed:
+                if by_rows:
+                    by_rows.pack(image, 0, tiles, panels, part, tail, ForKind.PARALLEL)
+                elif self.packed:
                     with e.loop(tiles, "tile", ForKind.PARALLEL) as tile:
                         self._pack(data, image, tile, panels, tile * self.panel_size, part)
                     if tail:
-                        tail._pack(data, image, 0, panels, end, part)
+                        tail.nest._pack(data, image, 0, panels, end, part)
                 with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
                     if self.means and part.is_last:
                         self.means.begin()
@@ -165,8 +184,7 @@ class Nest:
                             channel_tile, image, tile, panel, part, sum_at, self._next(tile, tiles)
                         )
                     if tail:
-                        sum_at = (tail_sums, channel_tile * tail.tile_size)
-                        tail._compute(channel_tile, image, 0, (panels, end), part, sum_at, None)
+                        tail.compute(channel_tile, image, panels, part)
                     if self.means and part.is_last:
                         for row, channel in self._rows(channel_tile):
                             self.means.write(image, channel, row)
@@ -174,6 +192,17 @@ class Nest:
     def _next(self, tile, turns):
         """From the weights of a tile of pixels to those of the one after it, of `turns`."""
         return following_if_last(tile, turns, self.conv.workload.k * self.kernel.mr)
+
+    def _by_rows(self, pixels: int) -> RowPacker | None:
+        """What packs so many pixels at a time, where that is by way of rows."""
+        pixels += self.tail.tiling.nr if self.tail else 0
+        return RowPacker(self, pixels) if RowPacker.serves(self, pixels) else None
+
+    def _panels(self, size: int, data):
+        """Memory for `size` elements of panels and the tail's; `data`, if it is read in place."""
+        if not self.packed:
+            return data
+        return self.conv.e.alloc("panels", size + (self.tail.panel_size if self.tail else 0))
 
     def _sums(self, tiles: int):
         """Memory for the partial sums of so many tiles of pixels, where there are any."""
@@ -198,14 +227,22 @@ class Nest:
         e, workload = self.conv.e, self.conv.workload
         height, width = padded_plane(workload)
         runs = self.tiling.input_runs(e, self.tiling.origin(e, tile))
+        first = image * workload.ci + part.first
+        # To pairs of pixels: an index would be worked out for each load.
+        pointers = [
+            e.view_from(data, first * (height * width) + at) for run in runs for at in run.pairs
+        ]
         unrolled = workload.kh * workload.kw <= UNROLLED_TAPS
         kind = ForKind.UNROLLED if unrolled else ForKind.SERIAL
         with e.loop(self.part_channels, "ci") as ci:
-            plane = e.bind("plane", (image * workload.ci + part.first + ci) * (height * width))
+            plane = e.bind("plane", (ci if pointers else first + ci) * (height * width))
             with e.loop(workload.kh, "kh", kind) as kh, e.loop(workload.kw, "kw", kind) as kw:
                 row = base + ((ci * workload.kh + kh) * workload.kw + kw) * self.tiling.nr
                 tap = plane + kh * (workload.dilation[0] * width) + kw * workload.dilation[1]
-                for run in runs:
+                for i in range(0, len(pointers), 2):
+                    two = [BufferLoad(pair, [ramp(tap)]) for pair in pointers[i : i + 2]]
+                    e.store(panels, ramp(row + LANES // 2 * i), tirx.Shuffle(two, [0, 2, 4, 6]))
+                for run in () if pointers else runs:
                     self._copy_run(data, tap, run, panels, row)
 
     def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
@@ -270,8 +307,9 @@ class Nest:
             begun = self._begin(image, channel_tile, accumulators)
         else:
             self._copy((accumulators, 0), sum_at)
-        if ahead is None and part.is_last and not stage and not self.means:
-            ahead = self._ahead(image, channel_tile, tile, origin)
+        if part.is_last and not stage and not self.means:
+            rows = self._ahead(image, channel_tile, tile, origin)
+            ahead = rows if ahead is None else ahead._replace(otherwise=rows)
         weights = self.weight_tile(image, channel_tile) * workload.k
         weights += part.first * (workload.kh * workload.kw)
         self.kernel.emit(
@@ -347,3 +385,24 @@ class Nest:
         last = run.offset + run.length - 1
         first_row = self.conv.output_index(image, channel_tile * mr, last)
         return Ahead(self.conv.output, first_row, self.conv.workload.pixels, _ROWS_AHEAD * mr)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The narrower tile of pixels behind the last block, while the nest before it is written.
+
+    Attributes:
+        nest: its own.
+        condition: whether the block is the last one.
+        panel: where its panel begins, behind those of the whole tiles.
+        sums: memory for its partial sums, if K has several parts.
+    """
+
+    nest: Nest
+    condition: Any
+    panel: int
+    sums: Any
+
+    def compute(self, channel_tile, image, panels, part: Part) -> None:
+        sum_at = (self.sums, channel_tile * self.nest.tile_size)
+        self.nest._compute(channel_tile, image, 0, (panels, self.panel), part, sum_at, None)

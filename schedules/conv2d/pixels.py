@@ -8,7 +8,7 @@ from typing import Any
 
 from tvm import tirx
 
-from ..lowering.emit import Emitter
+from ..lowering.emit import LANES, Emitter
 from ..workload import Conv2dWorkload
 
 
@@ -20,11 +20,13 @@ class Run:
         start: place of the first in the tile.
         length: how many.
         offset: flat index of the first in its plane, as an expression.
+        pairs: of every second pixel of the plane, four: indices of the first and the third.
     """
 
     start: int
     length: int
     offset: Any
+    pairs: tuple[Any, ...] = ()
 
 
 class PixelTiling(ABC):
@@ -85,11 +87,28 @@ class FlatTiling(PixelTiling):
     def input_runs(self, e, origin):
         if self.workload.is_pointwise and self.workload.pixels >= self.nr:
             return [Run(0, self.nr, origin[0])]
+        if self._is_in_pairs:
+            return self._pairs(e, origin[0])
         runs = []
         for i in range(self.nr):
             pixel = tirx.min(origin[0] + i, self.workload.pixels - 1)
             runs.append(Run(i, 1, e.bind(f"at{i}", self.input_offset(pixel))))
         return runs
+
+    @property
+    def _is_in_pairs(self) -> bool:
+        """Whether tiles are pairs of pixels in one row each, which one vector of four reads."""
+        workload = self.workload
+        reach = 2 * workload.ow + (workload.kw - 1) * workload.dilation[1]  # of a row's last vector
+        is_even = workload.ow % 2 == 0 and self.nr % LANES == 0 and workload.pixels >= self.nr
+        return is_even and workload.stride[1] == 2 and reach <= self.input_width
+
+    def _pairs(self, e, first) -> list[Run]:
+        at = [e.bind(f"at{i}", self.input_offset(first + i)) for i in range(0, self.nr, LANES // 2)]
+        return [
+            Run(LANES * n, LANES, at[2 * n], tuple(at[2 * n : 2 * n + 2]))
+            for n in range(self.nr // LANES)
+        ]
 
 
 class LastTile(FlatTiling):
