@@ -15,7 +15,7 @@ from schedules.testing import Case, check_result
 _CORE = core("cortex-a53")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     n=st.integers(1, 2),
     ci=st.integers(1, 9),

@@ -19,7 +19,7 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp, splat
 from ..microkernels.base import Ahead, Following, MicroKernel
-from .ahead import following_if_last, input_of_next_block
+from .ahead import following_if_last, hinted_lines, input_of_next_block, rows_a_call
 from .averaged import MapMeans
 from .by_rows import RowPacker
 from .padding import emit_padded, padded_plane
@@ -30,6 +30,7 @@ from .row_stage import RowStage
 # fill the cache before they are needed.
 _ROWS_AHEAD = 4
 
+_FEW_TILES = 8  # of a plane, that are written out
 UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
 
 
@@ -118,7 +119,7 @@ class Nest:
                 if by_rows:
                     by_rows.pack(image, first, turns, panels, part, tail)
                 elif self.packed and conv.workload.is_pointwise:
-                    self._pack_planes(data, image, first, turns, panels, part)
+                    self._pack_planes(data, image, first, panels, part)
                 elif self.packed:
                     with e.loop(turns, "tile") as tile:
                         self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
@@ -169,6 +170,8 @@ class Nest:
             for part in self._parts():
                 if by_rows:
                     by_rows.pack(image, 0, tiles, panels, part, tail, ForKind.PARALLEL)
+                elif self.packed and self._is_small_map:
+                    self._pack_whole_planes(data, image, panels, part, tail)
                 elif self.packed:
                     with e.loop(tiles, "tile", ForKind.PARALLEL) as tile:
                         self._pack(data, image, tile, panels, tile * self.panel_size, part)
@@ -245,19 +248,48 @@ class Nest:
                 for run in () if pointers else runs:
                     self._copy_run(data, tap, run, panels, row)
 
-    def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
+    def _pack_planes(self, data, image, first, panels, part: Part) -> None:
         """The same for the tiles of a block of a pointwise convolution, plane after plane.
 
-        Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.
+        Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.  A
+        constant number of tiles lets LLVM load those of several planes before it stores any: where
+        there are none left, the last one is packed again.
         """
-        e, workload = self.conv.e, self.conv.workload
+        e, workload, nr = self.conv.e, self.conv.workload, self.tiling.nr
+        size, channels = workload.pixels, image * workload.ci + part.first
+        lines = hinted_lines(self.kernel.core, self.block * nr)
+        hint = e.view_from(data, (channels + 1) * size + first * nr) if lines else None
         with e.loop(self.part_channels, "ci") as ci:
-            channel = image * workload.ci + part.first + ci
-            plane = e.bind("plane", channel * workload.pixels)
-            with e.loop(turns, "tile") as tile:
-                row = tile * self.panel_size + ci * self.tiling.nr
+            plane = e.bind("plane", (channels + ci) * size)
+            for line in lines:
+                e.prefetch(hint, ci * size + line)
+            with e.loop(self.block, "tile") as tile:
+                row = tile * self.panel_size + ci * nr
                 for run in self.tiling.input_runs(e, self.tiling.origin(e, first + tile)):
                     self._copy_run(data, plane, run, panels, row)
+
+    @property
+    def _is_small_map(self) -> bool:
+        """Whether planes are so small, and read pixel by pixel, that code for all tiles pays."""
+        workload, tiling = self.conv.workload, self.tiling
+        is_single = (workload.kh, workload.kw) == (1, 1) and not workload.is_pointwise
+        return is_single and tiling.count <= _FEW_TILES and not tiling.is_in_pairs
+
+    def _pack_whole_planes(self, data, image, panels, part: Part, tail: Tail | None) -> None:
+        """The same for all tiles, plane after plane, each read from its first line to its last."""
+        e, workload = self.conv.e, self.conv.workload
+        height, width = padded_plane(workload)
+        nests = [(self, 0)]
+        if tail:
+            nests.append((tail.nest, tail.panel))
+        with e.loop(self.part_channels, "ci", ForKind.PARALLEL) as ci:
+            channel = image * workload.ci + part.first + ci
+            plane = e.bind("plane", channel * (height * width))
+            for nest, base in nests:
+                with e.loop(nest.tiling.count, "tile", ForKind.UNROLLED) as tile:
+                    row = base + tile * nest.panel_size + ci * nest.tiling.nr
+                    for run in nest.tiling.input_runs(e, nest.tiling.origin(e, tile)):
+                        self._copy_run(data, plane, run, panels, row)
 
     def _copy_run(self, data, tap, run, panels, row) -> None:
         """Pixels side by side, in vectors where their number allows."""
@@ -308,7 +340,8 @@ class Nest:
         else:
             self._copy((accumulators, 0), sum_at)
         if part.is_last and not stage and not self.means:
-            rows = self._ahead(image, channel_tile, tile, origin)
+            a_call = self.kernel.mr if ahead is None else rows_a_call(self)
+            rows = self._ahead(image, channel_tile, tile, origin, channel_tile * a_call)
             ahead = rows if ahead is None else ahead._replace(otherwise=rows)
         weights = self.weight_tile(image, channel_tile) * workload.k
         weights += part.first * (workload.kh * workload.kw)
@@ -376,15 +409,15 @@ class Nest:
             value = BufferLoad(source[0], [ramp(source[1] + i)])
             self.conv.e.store(target[0], ramp(target[1] + i), value)
 
-    def _ahead(self, image, channel_tile, tile, origin) -> Ahead:
+    def _ahead(self, image, channel_tile, tile, origin, first_row) -> Ahead:
         """The last pixel of each of a tile's rows; the tile before brought what is left of it.
 
         Further rows are needed by the next tiles of channels.
         """
         run, mr = self.tiling.output_runs(origin)[-1], self.kernel.mr
         last = run.offset + run.length - 1
-        first_row = self.conv.output_index(image, channel_tile * mr, last)
-        return Ahead(self.conv.output, first_row, self.conv.workload.pixels, _ROWS_AHEAD * mr)
+        index = self.conv.output_index(image, first_row, last)
+        return Ahead(self.conv.output, index, self.conv.workload.pixels, _ROWS_AHEAD * mr)
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,12 @@ class PixelTiling(ABC):
         nr: pixels a tile.
         count: tiles an image.
         input_width: columns of the input plane that is read, padding included.
+        is_in_pairs: whether `input_runs` are of every second pixel, with their `pairs`.
     """
 
     nr: int
     count: int
+    is_in_pairs = False
 
     def __init__(self, workload: Conv2dWorkload) -> None:
         self.workload = workload
@@ -69,6 +71,10 @@ class FlatTiling(PixelTiling):
         super().__init__(workload)
         self.nr = nr
         self.count = -(-workload.pixels // nr)
+        # Two pixels in one row each, which one vector of four reads, without leaving the row.
+        reach = 2 * workload.ow + (workload.kw - 1) * workload.dilation[1]
+        is_even = workload.ow % 2 == 0 and nr % LANES == 0 and workload.pixels >= nr
+        self.is_in_pairs = is_even and workload.stride[1] == 2 and reach <= self.input_width
 
     def origin(self, e, tile):
         last = max(self.workload.pixels - self.nr, 0)
@@ -87,21 +93,13 @@ class FlatTiling(PixelTiling):
     def input_runs(self, e, origin):
         if self.workload.is_pointwise and self.workload.pixels >= self.nr:
             return [Run(0, self.nr, origin[0])]
-        if self._is_in_pairs:
+        if self.is_in_pairs:
             return self._pairs(e, origin[0])
         runs = []
         for i in range(self.nr):
             pixel = tirx.min(origin[0] + i, self.workload.pixels - 1)
             runs.append(Run(i, 1, e.bind(f"at{i}", self.input_offset(pixel))))
         return runs
-
-    @property
-    def _is_in_pairs(self) -> bool:
-        """Whether tiles are pairs of pixels in one row each, which one vector of four reads."""
-        workload = self.workload
-        reach = 2 * workload.ow + (workload.kw - 1) * workload.dilation[1]  # of a row's last vector
-        is_even = workload.ow % 2 == 0 and self.nr % LANES == 0 and workload.pixels >= self.nr
-        return is_even and workload.stride[1] == 2 and reach <= self.input_width
 
     def _pairs(self, e, first) -> list[Run]:
         at = [e.bind(f"at{i}", self.input_offset(first + i)) for i in range(0, self.nr, LANES // 2)]

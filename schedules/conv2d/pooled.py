@@ -104,15 +104,15 @@ class _BandNest(Nest):
     next_input: tuple[Any, Any]
     tiles: int
 
-    def _ahead(self, image, channel_tile, tile, origin) -> Ahead:
+    def _ahead(self, image, channel_tile, tile, origin, first_row) -> Ahead:
         """Some of the input that the next band reads anew: all tiles together fetch all of it."""
         workload = self.conv.workload
         height, width = padded_plane(workload)
-        buffer, first_row = self.next_input
+        buffer, first_line = self.next_input
         share = -(-self.input_lines * workload.ci // (self.channel_tiles * self.tiles))
         line = (channel_tile * self.tiles + tile) * share
         channel = tirx.min(tirx.floordiv(line, self.input_lines), workload.ci - 1)
-        row = (image * workload.ci + channel) * height + first_row
+        row = (image * workload.ci + channel) * height + first_line
         return Ahead(buffer, row * width + tirx.floormod(line, self.input_lines) * LINE, LINE)
 
     def _store(self, image, channel_tile, origin, accumulators) -> None:
