@@ -31,13 +31,15 @@ def test_batches_of_channels(share, m, block, monkeypatch):
     assert set(batches) == {3}
 
 
-@pytest.mark.parametrize("core_name", ["cortex-a53", "cortex-a17", "cortex-a72"])
-def test_one_thread_has_memory_for_itself(core_name):
+@pytest.mark.parametrize(
+    ("core_name", "alone"), [("cortex-a53", "2x4"), ("cortex-a17", "2x4"), ("cortex-a72", "2e")]
+)
+def test_one_thread_has_memory_for_itself(core_name, alone):
     with schedules.using({}):
         picked = {
             threads: selection.choose(_RESNETS_LAST, core(core_name), threads) for threads in (1, 4)
         }
-    assert {threads: config["m"] for threads, (_, config) in picked.items()} == {1: "2x4", 4: 2}
+    assert {threads: config["m"] for threads, (_, config) in picked.items()} == {1: alone, 4: "2e"}
 
 
 @pytest.mark.parametrize("core_name", cores())

@@ -75,11 +75,17 @@ class Tile(NamedTuple):
         return math.prod(self.inputs)
 
 
-TILES: dict[int | str, Tile] = {2: Tile(2, 2), "2x4": Tile(2, 4), 4: Tile(4, 4), "4e": Tile(4, 4)}
-"""What the knob `m` may be, from the fewest weights to the fewest products; of "4e", tiles at the
-edge of a map are narrower."""
+TILES: dict[int | str, Tile] = {
+    2: Tile(2, 2),
+    "2x4": Tile(2, 4),
+    4: Tile(4, 4),
+    "4e": Tile(4, 4),
+    "2e": Tile(2, 2),
+}
+"""What the knob `m` may be. Of the "e", tiles at the edge of a map are narrower."""
 
-EDGED = "4e"
+EDGED: dict[int | str, str] = {4: "4e", 2: "2e"}
+"""Of whole tiles, those that are narrower at the edge."""
 
 
 def input_rows(m: int, d: Sequence, base: int) -> list:
