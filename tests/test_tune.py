@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from schedules import FireWorkload, hardware
+from schedules import FireWorkload, hardware, recorded
 from schedules.fire_workload import ONE_FUNCTION
 from tuner import networks, search, tasks
 from tuner.budget import End
@@ -67,10 +67,14 @@ def _run(path, measurer=None, strategy="xgb", seed=0, trials=_TRIALS, **options)
 
 @pytest.mark.parametrize("strategy", search.names())
 def test_the_same_seed_gives_the_same_result(tmp_path, strategy):
-    runs = [_run(tmp_path / f"{i}.jsonl", strategy=strategy)[0] for i in range(2)]
-    assert best_configs(runs[0]) == best_configs(runs[1])
-    other = _run(tmp_path / "other.jsonl", strategy=strategy, seed=1)[0]
-    assert best_configs(runs[0]) != best_configs(other)
+    tried = []
+    for name, seed in (("first", 0), ("second", 0), ("other", 1)):
+        path = tmp_path / f"{name}.jsonl"
+        best = best_configs(_run(path, strategy=strategy, seed=seed)[0])
+        records = [(each.workload, each.schedule, each.config) for each in recorded.read(path)]
+        tried.append((best, sorted(records, key=str)))
+    assert tried[0] == tried[1]
+    assert tried[0][1] != tried[2][1]
 
 
 @pytest.mark.parametrize("strategy", search.names())

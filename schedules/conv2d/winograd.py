@@ -36,6 +36,7 @@ from .winograd_tiling import tile_count, tile_grid
 
 # What one of several cores reads; the boards differ by less than the rule needs to know.
 _BYTES_PER_CYCLE = 0.8
+_ROOM_IN_L2 = 0.6  # for the transformed tiles of a block, beside weights that stream through
 # Of transformed tiles, beside weights and products in an L2 of 512 KiB or more.
 _BLOCK_BYTES = 256 * 1024
 
@@ -261,8 +262,21 @@ def _cycles_alone(workload: Conv2dWorkload, core: Core, config: Config) -> float
 
 
 def _cycles_beside_others(workload: Conv2dWorkload, core: Core, config: Config) -> float:
-    """Of one core while others read their part of the weights."""
-    read = _weight_bytes(workload, config) / _BYTES_PER_CYCLE
+    """Of one core while others read their part of the weights.
+
+    Weights that L2 has no room for are read again for each block, and the tiles of a block for
+    which it has none with each tile of channels, at the pace of the bus.
+    """
+    board, tile = hardware.board(core.usual_board), TILES[config["m"]]
+    size, again = _weight_bytes(workload, config), 0
+    if not _is_edged(config):
+        groups, block = -(-tile_count(workload, tile) // int(config["nr"])), int(config["block"])
+        if size > board.l2_bytes:
+            again += size * (-(-groups // block) - 1)
+        a_group = 4 * tile.places * workload.ci * int(config["nr"])
+        if block > 1 and a_group * min(block, groups) > _ROOM_IN_L2 * board.l2_bytes:
+            again += a_group * groups * (-(-workload.co // int(config["mr"])) - 1)
+    read = size / _BYTES_PER_CYCLE + again * CORES / board.dram_bytes_per_cycle
     return max(_busy_cycles(workload, core, config), read)
 
 
