@@ -38,7 +38,7 @@ class Conv2dGemm(PackedConv2d):
         return workload.groups == 1 and workload.dtype == "float32"
 
     def space(self, workload: Conv2dWorkload, core: Core) -> KnobSpace:
-        there_are = tiles(core)
+        there_are, is_small = tiles(core), workload.pixels < _SMALL_MAP
 
         def allowed(config: Config) -> bool:
             mr, nr, block = int(config["mr"]), int(config["nr"]), int(config["block"])
@@ -56,6 +56,8 @@ class Conv2dGemm(PackedConv2d):
                 and workload.ci % int(config["parts"]) == 0
                 and (config["parts"] == 1 or workload.k >= 256 * int(config["parts"]))
                 and (config["tail"] == 0 or has_tail(mr, nr))
+                # One tile in dozens gains nothing.
+                and (config["tail"] == 0 or config["share"] == "channels" or is_small)
             )
 
         def has_tail(mr: int, nr: int) -> bool:
@@ -94,8 +96,7 @@ class Conv2dGemm(PackedConv2d):
                 block = self._block(workload, kernel(core, mr, nr), alone)
                 whole = {**tile, "block": block, "share": "pixels", "parts": 1, "tail": 0}
             with_tail = {**whole, "tail": _TAIL}
-            pays = shares_channels or workload.pixels < _SMALL_MAP
-            return with_tail if pays and with_tail in space else whole
+            return with_tail if with_tail in space else whole
 
         def cost(tile: tuple[int, int]) -> float:
             """Cycles of the inner loops, work on idle rows and columns included."""
