@@ -117,8 +117,8 @@ def schedule(name: str, *, version: int):
 
     Args:
         name: `<operator>_<layout>_<method>`, e.g. `conv2d_nchw_spatial_pack`.
-        version: raised when a config's meaning or generated code changes, so that old records
-            are not taken for new ones.
+        version: raised when a config's meaning changes, or its code so much that times of old
+            records no longer say which config is fast.
     """
 
     def register(cls: _ScheduleType) -> _ScheduleType:

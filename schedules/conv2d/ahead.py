@@ -80,7 +80,7 @@ def _input_calls(nest: Nest) -> _InputCalls | None:
 def hinted_lines(core: Core, pixels: int) -> list[int]:
     """Where the lines begin of a run of so many pixels that is asked for a plane ahead.
 
-    None where packing does without: long runs set off a hardware prefetcher, and LLVM moves loads
+    Empty where packing does without: long runs set off a hardware prefetcher, and LLVM moves loads
     of several planes ahead of their stores, given 32 vector registers, but never across a hint.
     """
     if core.isa == "aarch64" or pixels > _SHORT_RUN:
@@ -104,8 +104,8 @@ def input_of_next_block(nest: Nest, data, image, channel_tile, tile, first) -> A
     """Input lines that the next block of tiles will pack, for one call of the micro-kernel.
 
     Packing reads a short run of every plane: it waits for memory, which has nothing to do while the
-    products are computed. All calls of a block together ask for the whole run of each plane, a
-    line of one plane after the other: the calls for a tile of channels go on where those for the
+    products are computed. The last calls of a block together ask for the whole run of each plane,
+    a line of one plane after the other: the calls for a tile of channels go on where those for the
     one before it stopped.
 
     Runs that are long enough to set off a hardware prefetcher have their next lines on the way

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .loopnest import Nest, Part, Tail
 
 _UNROLLED = 8  # vectors of a row that are written out
+_MOST_TAPS = 49  # of a 7x7 kernel, whose columns are all written out
 
 
 def block_for_rows(workload: Conv2dWorkload, nr: int, blocks: Iterable[int]) -> int | None:
@@ -32,9 +33,9 @@ def block_for_rows(workload: Conv2dWorkload, nr: int, blocks: Iterable[int]) -> 
 
 
 def _pays(workload: Conv2dWorkload, nr: int, pixels: int) -> bool:
-    """For so many pixels together: rows that lie in two runs of them are read for both."""
+    """Whether it does for so many pixels: two rows or more, as a row in two runs is read twice."""
     return (
-        workload.kh * workload.kw > 1
+        1 < workload.kh * workload.kw <= _MOST_TAPS
         and workload.stride[1] <= 2
         and workload.ow >= LANES
         and workload.pixels >= nr

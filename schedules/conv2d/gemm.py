@@ -13,14 +13,14 @@ from ..hardware import Core
 from ..knobs import Config, KnobSpace
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES
-from ..microkernels import kernel, tile_cost, tiles
+from ..microkernels import hides_l2, kernel, tile_cost, tiles
 from ..microkernels.base import MicroKernel
 from ..microkernels.column import ColumnKernel
 from ..registry import schedule
 from ..workload import Conv2dWorkload
 from .averaged import MapMeans
 from .by_rows import block_for_rows
-from .facts import NestShape
+from .facts import CORES, NestShape
 from .loopnest import Nest
 from .packed import PackedConv2d
 from .pixels import FlatTiling, LastTile, WholeTiles
@@ -93,7 +93,7 @@ class Conv2dGemm(PackedConv2d):
                 parts = self._parts(workload)
                 whole = {**tile, "block": 1, "share": "channels", "parts": parts, "tail": 0}
             else:
-                block = self._block(workload, kernel(core, mr, nr), alone)
+                block = self._block(workload, core, mr, nr, alone)
                 whole = {**tile, "block": block, "share": "pixels", "parts": 1, "tail": 0}
             with_tail = {**whole, "tail": _TAIL}
             return with_tail if with_tail in space else whole
@@ -141,24 +141,24 @@ class Conv2dGemm(PackedConv2d):
         return parts
 
     @staticmethod
-    def _block(workload: Conv2dWorkload, kernel: MicroKernel, alone: bool) -> int:
+    def _block(workload: Conv2dWorkload, core: Core, mr: int, nr: int, alone: bool) -> int:
         """As many tiles as fit beside the weights' tile in half the L1 cache.
 
-        Where a plane is one run of pixels, long runs are worth having the panels come from L2. So
-        is the least elsewhere that is packed by way of rows, the more so where the kernel does not
-        wait for L2 and there is nobody to share it with.
+        Where a plane is one run of pixels, long runs are worth having the panels come from L2.
+        Elsewhere the smallest block that is packed by way of rows is, the more so where the kernel
+        does not wait for L2 and there is nobody to share it with, if it leaves work for all cores.
         """
-        core, nr = kernel.core, kernel.nr
         count = -(-workload.pixels // nr)
         if _is_strided_pointwise(workload):
             return 1  # the next tile's pixels are fetched meanwhile, if they are few
-        if by_rows := block_for_rows(workload, nr, [n for n in _BLOCKS if n <= count]):
-            most_bytes = _HALF_L2 if alone and kernel.hides_l2 else 2 * core.l1d_bytes
+        shared = count if alone else count * workload.n // CORES
+        if by_rows := block_for_rows(workload, nr, [n for n in _BLOCKS if n <= min(shared, count)]):
+            most_bytes = _HALF_L2 if alone and hides_l2(core, mr, nr) else 2 * core.l1d_bytes
             if 4 * workload.k * by_rows * nr <= most_bytes:
                 return by_rows
         budget = core.l1d_bytes * 2 if workload.is_pointwise else core.l1d_bytes // 2
         most, block = min(32, count // 8), 1
-        while 2 * block <= most and 4 * workload.k * (2 * block * nr + kernel.mr) <= budget:
+        while 2 * block <= most and 4 * workload.k * (2 * block * nr + mr) <= budget:
             block *= 2
         return block
 
@@ -168,10 +168,14 @@ class Conv2dGemm(PackedConv2d):
     def fitness(self, workload: Conv2dWorkload, core: Core) -> float:
         if (workload.kh, workload.kw) == (1, 1):
             return 0.9
-        # First and strided layers, measured: their rows are packed as vectors. A 32-bit in-order
-        # core's narrow tiles read the panels of many channels too often.
-        is_narrow = core.isa == "armv7" and core.pipeline == "in-order"
-        pays = workload.ci <= 4 or (workload.stride != (1, 1) and not is_narrow)
+        # First and strided layers, measured: wide tiles pay for their packing. On 32-bit cores they
+        # do where rows are packed as vectors; narrow ones read panels of many channels too often.
+        strided, is_first = workload.stride != (1, 1), workload.ci <= 4
+        if core.isa == "aarch64":
+            pays = is_first or strided
+        else:
+            is_wide = core.pipeline == "out-of-order"
+            pays = workload.stride[1] <= 2 and (is_first or (strided and is_wide))
         return 0.7 if workload.ow < 20 or pays else 0.5
 
     def features(self, workload: Conv2dWorkload, core: Core, config: Config) -> dict[str, float]:

@@ -22,6 +22,7 @@ from ..microkernels.base import Ahead, Following, MicroKernel
 from .ahead import following_if_last, hinted_lines, input_of_next_block, rows_a_call
 from .averaged import MapMeans
 from .by_rows import RowPacker
+from .facts import CORES
 from .padding import emit_padded, padded_plane
 from .pixels import PixelTiling
 from .row_stage import RowStage
@@ -119,7 +120,10 @@ class Nest:
                 if by_rows:
                     by_rows.pack(image, first, turns, panels, part, tail)
                 elif self.packed and conv.workload.is_pointwise:
-                    self._pack_planes(data, image, first, panels, part)
+                    # What is packed for nothing is little, and the code of a constant number fast.
+                    constant = 8 * (blocks * self.block - tiles) <= tiles
+                    packed = self.block if constant else turns
+                    self._pack_planes(data, image, first, packed, panels, part)
                 elif self.packed:
                     with e.loop(turns, "tile") as tile:
                         self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
@@ -160,7 +164,9 @@ class Nest:
     def emit_over_channels(self) -> None:
         """Cores share the channels: all pixels are packed first, weights are read once."""
         conv, e, tiles = self.conv, self.conv.e, self.tiling.count
-        by_rows = self._by_rows(conv.workload.pixels)
+        by_rows = None
+        if self.part_channels >= CORES:  # which share them
+            by_rows = self._by_rows(conv.workload.pixels)
         data = conv.data if by_rows else emit_padded(conv)
         end = tiles * self.panel_size  # of the whole tiles' panels
         panels = self._panels(end, data)
@@ -248,12 +254,12 @@ class Nest:
                 for run in () if pointers else runs:
                     self._copy_run(data, tap, run, panels, row)
 
-    def _pack_planes(self, data, image, first, panels, part: Part) -> None:
-        """The same for the tiles of a block of a pointwise convolution, plane after plane.
+    def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
+        """The same for `turns` tiles of a pointwise convolution, plane after plane.
 
         Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.  A
-        constant number of tiles lets LLVM load those of several planes before it stores any: where
-        there are none left, the last one is packed again.
+        constant number of tiles lets LLVM load those of several planes before it stores any. Behind
+        the last one it is packed again.
         """
         e, workload, nr = self.conv.e, self.conv.workload, self.tiling.nr
         size, channels = workload.pixels, image * workload.ci + part.first
@@ -263,7 +269,7 @@ class Nest:
             plane = e.bind("plane", (channels + ci) * size)
             for line in lines:
                 e.prefetch(hint, ci * size + line)
-            with e.loop(self.block, "tile") as tile:
+            with e.loop(turns, "tile") as tile:
                 row = tile * self.panel_size + ci * nr
                 for run in self.tiling.input_runs(e, self.tiling.origin(e, first + tile)):
                     self._copy_run(data, plane, run, panels, row)
@@ -293,6 +299,7 @@ class Nest:
 
     def _copy_run(self, data, tap, run, panels, row) -> None:
         """Pixels side by side, in vectors where their number allows."""
+        assert not run.pairs, "every second pixel"
         step = LANES if run.length % LANES == 0 else 1
         for i in range(0, run.length, step):
             dst, src = row + run.start + i, tap + run.offset + i

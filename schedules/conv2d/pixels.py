@@ -14,7 +14,7 @@ from ..workload import Conv2dWorkload
 
 @dataclass(frozen=True)
 class Run:
-    """Pixels that lie side by side.
+    """Pixels that lie side by side, or every second one of them in pairs.
 
     Attributes:
         start: place of the first in the tile.

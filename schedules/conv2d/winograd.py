@@ -262,10 +262,11 @@ def _cycles_alone(workload: Conv2dWorkload, core: Core, config: Config) -> float
 
 
 def _cycles_beside_others(workload: Conv2dWorkload, core: Core, config: Config) -> float:
-    """Of one core while others read their part of the weights.
+    """Of all cores, summed, which share the memory bus.
 
-    Weights that L2 has no room for are read again for each block, and the tiles of a block for
-    which it has none with each tile of channels, at the pace of the bus.
+    Weights that L2 has no room for are read again for each block, and the tiles of a larger block
+    than it has room for with each tile of channels, at the pace of the bus. Of a single group it
+    has to have room.
     """
     board, tile = hardware.board(core.usual_board), TILES[config["m"]]
     size, again = _weight_bytes(workload, config), 0

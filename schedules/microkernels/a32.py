@@ -15,7 +15,8 @@ from .body import HINTS, Layout
 from .pipelined import Loading, PipelinedKernel
 
 # Pairs of r registers for halves on their way.  Left for LLVM: the frame pointer r11, the base
-# pointer r6, and r7, r10, r12, lr, which hold the kernel's operands.
+# pointer r6, and r7, r10, r12, lr, which hold the kernel's operands; r8 and r9 too where it fetches
+# ahead. All are taken then: for another operand there is none.
 _SCRATCH = ((0, 1), (2, 3), (4, 5), (8, 9))
 
 

@@ -27,7 +27,8 @@ class Ahead(NamedTuple):
         lines: of what is stored: how many are worth it; a loop of more turns fetches only the
             first. None for what is read: any number.
         condition: whether there is anything to fetch.
-        otherwise: what to fetch where there is nothing, if anything.
+        otherwise: what to fetch where there is nothing, if anything; rows that are stored, as a
+            rule, of which plain vector code fetches none.
     """
 
     buffer: Any
@@ -58,11 +59,9 @@ class MicroKernel(ABC):
         tiles: the (MR, NR) that fit into the registers without spilling.
         mr: output channels; the weights are read by lane.
         nr: pixels; read as whole vectors.
-        hides_l2: whether its loop runs as fast with pixels that come from L2.
     """
 
     tiles: ClassVar[tuple[tuple[int, int], ...]]
-    hides_l2: ClassVar[bool] = False
 
     def __init__(self, core: Core, mr: int, nr: int) -> None:
         self.core, self.mr, self.nr = core, mr, nr

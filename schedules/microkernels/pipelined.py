@@ -43,7 +43,6 @@ class PipelinedKernel(InlineAsmKernel):
     behind the operands is read.
     """
 
-    hides_l2 = True
     layouts: ClassVar[dict[tuple[int, int], Layout]]
     weights_a_load: ClassVar[int]  # weights that one load unit of `Layout.weights` holds
     skip_loop: ClassVar[tuple[str, ...]]  # jumps to 2: if {steps} is 0
