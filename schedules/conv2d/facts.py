@@ -19,7 +19,7 @@ class NestShape:
 
     Attributes:
         mr, nr: register tile.
-        pixel_tiles: tiles an image.
+        pixel_tiles: tiles an image, a narrower last one not counted.
         covered: output pixels computed, overlaps counted twice.
         block: pixel tiles a block.
         over_channels: whether the cores share channels (else pixels).
@@ -40,14 +40,16 @@ class NestShape:
 
     @classmethod
     def of_flat_tiles(cls, workload: Conv2dWorkload, config: Config) -> NestShape:
-        """Of a schedule over flattened pixels, by its knobs; `share` and `parts` need not exist."""
-        nr = int(config["nr"])
-        pixel_tiles = -(-workload.pixels // nr)
+        """Of a schedule over flattened pixels, by its knobs; some of them need not exist."""
+        nr, tail = int(config["nr"]), int(config.get("tail", 0))
+        pixel_tiles = workload.pixels // nr if tail else -(-workload.pixels // nr)
+        if tail and workload.pixels % nr == 1:
+            tail = 1  # it may be computed by itself
         return cls(
             mr=int(config["mr"]),
             nr=nr,
             pixel_tiles=pixel_tiles,
-            covered=pixel_tiles * nr,
+            covered=pixel_tiles * nr + tail,
             block=int(config["block"]),
             over_channels=config.get("share") == "channels",
             packed=config["panel"] == "packed",
