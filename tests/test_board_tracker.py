@@ -94,8 +94,11 @@ def test_sessions_through_a_tracker():
 
 
 def free_boards(port: int) -> int:
-    """How many boards of our key the tracker has to give."""
-    client = rpc.connect_tracker("127.0.0.1", port)
+    """How many boards of our key the tracker has to give; none where one is just ending."""
+    try:
+        client = rpc.connect_tracker("127.0.0.1", port)
+    except ConnectionError:
+        return 0
     try:
         return client.summary()["queue_info"].get(KEY, {}).get("free", 0)
     finally:
