@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from schedules import Conv2dWorkload, get
@@ -16,6 +16,9 @@ _CORE = core("cortex-a53")
 
 
 @settings(max_examples=40, deadline=None)
+@example(1, 1, 1, 4, (2, 3), (2, 0, 0, 2), 1, 4, "pixels")
+@example(1, 1, 1, 4, (1, 2), (0, 0, 1, 1), 1, 4, "pixels")
+@example(1, 1, 1, 4, (1, 2), (0, 0, 1, 1), 1, 4, "channels")
 @given(
     n=st.integers(1, 2),
     ci=st.integers(1, 9),

@@ -237,21 +237,22 @@ class Nest:
         height, width = padded_plane(workload)
         runs = self.tiling.input_runs(e, self.tiling.origin(e, tile))
         first = image * workload.ci + part.first
-        # To pairs of pixels: an index would be worked out for each load.
-        pointers = [
-            e.view_from(data, first * (height * width) + at) for run in runs for at in run.pairs
-        ]
+        pairs = [(data, first * (height * width) + at) for run in runs for at in run.pairs]
+        if data is self.conv.data or data is self.conv.source:
+            # An index would be worked out for each load. TVM does not see what is read through
+            # pointers, though: it might give the memory of a padded copy to the panels.
+            pairs = [(e.view_from(*pair), 0) for pair in pairs]
         unrolled = workload.kh * workload.kw <= UNROLLED_TAPS
         kind = ForKind.UNROLLED if unrolled else ForKind.SERIAL
         with e.loop(self.part_channels, "ci") as ci:
-            plane = e.bind("plane", (ci if pointers else first + ci) * (height * width))
+            plane = e.bind("plane", (ci if pairs else first + ci) * (height * width))
             with e.loop(workload.kh, "kh", kind) as kh, e.loop(workload.kw, "kw", kind) as kw:
                 row = base + ((ci * workload.kh + kh) * workload.kw + kw) * self.tiling.nr
                 tap = plane + kh * (workload.dilation[0] * width) + kw * workload.dilation[1]
-                for i in range(0, len(pointers), 2):
-                    two = [BufferLoad(pair, [ramp(tap)]) for pair in pointers[i : i + 2]]
+                for i in range(0, len(pairs), 2):
+                    two = [BufferLoad(buffer, [ramp(tap + at)]) for buffer, at in pairs[i : i + 2]]
                     e.store(panels, ramp(row + LANES // 2 * i), tirx.Shuffle(two, [0, 2, 4, 6]))
-                for run in () if pointers else runs:
+                for run in () if pairs else runs:
                     self._copy_run(data, tap, run, panels, row)
 
     def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
