@@ -19,20 +19,18 @@ from tvm.tirx import BufferLoad, ForKind
 from ..lowering.convolution import Convolution
 from ..lowering.emit import LANES, ramp, splat
 from ..microkernels.base import Ahead, Following, MicroKernel
-from .ahead import following_if_last, hinted_lines, input_of_next_block, rows_a_call
+from .ahead import following_if_last, input_of_next_block, rows_a_call
 from .averaged import MapMeans
 from .by_rows import RowPacker
 from .facts import CORES
-from .padding import emit_padded, padded_plane
+from .packing import is_small_map, pack_planes, pack_tile, pack_whole_planes
+from .padding import emit_padded
 from .pixels import PixelTiling
 from .row_stage import RowStage
 
 # Rows of output that are prefetched while a tile is computed, at most so many times MR: more would
 # fill the cache before they are needed.
 _ROWS_AHEAD = 4
-
-_FEW_TILES = 8  # of a plane, that are written out
-UNROLLED_TAPS = 9  # up to a 3x3 kernel the packing code is written out tap by tap
 
 
 @dataclass(frozen=True)
@@ -123,13 +121,15 @@ class Nest:
                     # What is packed for nothing is little, and the code of a constant number fast.
                     constant = 8 * (blocks * self.block - tiles) <= tiles
                     packed = self.block if constant else turns
-                    self._pack_planes(data, image, first, packed, panels, part)
+                    pack_planes(self, data, image, first, packed, panels, part)
                 elif self.packed:
                     with e.loop(turns, "tile") as tile:
-                        self._pack(data, image, first + tile, panels, tile * self.panel_size, part)
+                        pack_tile(
+                            self, data, image, first + tile, panels, tile * self.panel_size, part
+                        )
                 if tail and self.packed and not by_rows:
                     with e.when(tail.condition):
-                        tail.nest._pack(data, image, 0, panels, end, part)
+                        pack_tile(tail.nest, data, image, 0, panels, end, part)
                 self._compute_block(image, first, turns, panels, part, sums, data, tail)
 
     def _compute_block(
@@ -176,13 +176,13 @@ class Nest:
             for part in self._parts():
                 if by_rows:
                     by_rows.pack(image, 0, tiles, panels, part, tail, ForKind.PARALLEL)
-                elif self.packed and self._is_small_map:
-                    self._pack_whole_planes(data, image, panels, part, tail)
+                elif self.packed and is_small_map(self):
+                    pack_whole_planes(self, data, image, panels, part, tail)
                 elif self.packed:
                     with e.loop(tiles, "tile", ForKind.PARALLEL) as tile:
-                        self._pack(data, image, tile, panels, tile * self.panel_size, part)
+                        pack_tile(self, data, image, tile, panels, tile * self.panel_size, part)
                     if tail:
-                        tail.nest._pack(data, image, 0, panels, end, part)
+                        pack_tile(tail.nest, data, image, 0, panels, end, part)
                 with e.loop(self.channel_tiles, "channel_tile", ForKind.PARALLEL) as channel_tile:
                     if self.means and part.is_last:
                         self.means.begin()
@@ -230,83 +230,6 @@ class Nest:
             with self.conv.e.loop(last - 1, "part") as part:
                 yield Part((part + 1) * self.part_channels, False, False)
         yield Part(last * self.part_channels, False, True)
-
-    def _pack(self, data, image, tile, panels, base, part: Part) -> None:
-        """Copies the input pixels under one tile into `panels` from `base`, as rows of NR."""
-        e, workload = self.conv.e, self.conv.workload
-        height, width = padded_plane(workload)
-        runs = self.tiling.input_runs(e, self.tiling.origin(e, tile))
-        first = image * workload.ci + part.first
-        pairs = [(data, first * (height * width) + at) for run in runs for at in run.pairs]
-        if data is self.conv.data or data is self.conv.source:
-            # An index would be worked out for each load. TVM does not see what is read through
-            # pointers, though: it might give the memory of a padded copy to the panels.
-            pairs = [(e.view_from(*pair), 0) for pair in pairs]
-        unrolled = workload.kh * workload.kw <= UNROLLED_TAPS
-        kind = ForKind.UNROLLED if unrolled else ForKind.SERIAL
-        with e.loop(self.part_channels, "ci") as ci:
-            plane = e.bind("plane", (ci if pairs else first + ci) * (height * width))
-            with e.loop(workload.kh, "kh", kind) as kh, e.loop(workload.kw, "kw", kind) as kw:
-                row = base + ((ci * workload.kh + kh) * workload.kw + kw) * self.tiling.nr
-                tap = plane + kh * (workload.dilation[0] * width) + kw * workload.dilation[1]
-                for i in range(0, len(pairs), 2):
-                    two = [BufferLoad(buffer, [ramp(tap + at)]) for buffer, at in pairs[i : i + 2]]
-                    e.store(panels, ramp(row + LANES // 2 * i), tirx.Shuffle(two, [0, 2, 4, 6]))
-                for run in () if pairs else runs:
-                    self._copy_run(data, tap, run, panels, row)
-
-    def _pack_planes(self, data, image, first, turns, panels, part: Part) -> None:
-        """The same for `turns` tiles of a pointwise convolution, plane after plane.
-
-        Each plane is a page of its own for the TLB, and neighbouring tiles share cache lines.  A
-        constant number of tiles lets LLVM load those of several planes before it stores any. Behind
-        the last one it is packed again.
-        """
-        e, workload, nr = self.conv.e, self.conv.workload, self.tiling.nr
-        size, channels = workload.pixels, image * workload.ci + part.first
-        lines = hinted_lines(self.kernel.core, self.block * nr)
-        hint = e.view_from(data, (channels + 1) * size + first * nr) if lines else None
-        with e.loop(self.part_channels, "ci") as ci:
-            plane = e.bind("plane", (channels + ci) * size)
-            for line in lines:
-                e.prefetch(hint, ci * size + line)
-            with e.loop(turns, "tile") as tile:
-                row = tile * self.panel_size + ci * nr
-                for run in self.tiling.input_runs(e, self.tiling.origin(e, first + tile)):
-                    self._copy_run(data, plane, run, panels, row)
-
-    @property
-    def _is_small_map(self) -> bool:
-        """Whether planes are so small, and read pixel by pixel, that code for all tiles pays."""
-        workload, tiling = self.conv.workload, self.tiling
-        is_single = (workload.kh, workload.kw) == (1, 1) and not workload.is_pointwise
-        return is_single and tiling.count <= _FEW_TILES and not tiling.is_in_pairs
-
-    def _pack_whole_planes(self, data, image, panels, part: Part, tail: Tail | None) -> None:
-        """The same for all tiles, plane after plane, each read from its first line to its last."""
-        e, workload = self.conv.e, self.conv.workload
-        height, width = padded_plane(workload)
-        nests = [(self, 0)]
-        if tail:
-            nests.append((tail.nest, tail.panel))
-        with e.loop(self.part_channels, "ci", ForKind.PARALLEL) as ci:
-            channel = image * workload.ci + part.first + ci
-            plane = e.bind("plane", channel * (height * width))
-            for nest, base in nests:
-                with e.loop(nest.tiling.count, "tile", ForKind.UNROLLED) as tile:
-                    row = base + tile * nest.panel_size + ci * nest.tiling.nr
-                    for run in nest.tiling.input_runs(e, nest.tiling.origin(e, tile)):
-                        self._copy_run(data, plane, run, panels, row)
-
-    def _copy_run(self, data, tap, run, panels, row) -> None:
-        """Pixels side by side, in vectors where their number allows."""
-        assert not run.pairs, "every second pixel"
-        step = LANES if run.length % LANES == 0 else 1
-        for i in range(0, run.length, step):
-            dst, src = row + run.start + i, tap + run.offset + i
-            if step == LANES:
-                dst, src = ramp(dst), ramp(src)
-            self.conv.e.store(panels, dst, BufferLoad(data, [src]))
 
     def weight_tile(self, image, channel_tile):
         """The tile of packed weights that one tile of output channels is computed with."""

@@ -23,6 +23,7 @@ from ..microkernels.base import Ahead
 from ..workload import Conv2dWorkload
 from .facts import LARGE_OUTPUT
 from .loopnest import Nest, Part
+from .packing import pack_tile
 from .padding import emit_padded, padded_plane
 from .pixels import FlatTiling
 
@@ -192,7 +193,7 @@ class _Pooled:
             turns = e.bind("turns", tirx.min(tiles - first_tile, self._block))
             with e.loop(turns, "tile") as tile:
                 at = tile * nest.panel_size
-                nest._pack(data, image, first_tile + tile, panels, at, _ALL_OF_K)
+                pack_tile(nest, data, image, first_tile + tile, panels, at, _ALL_OF_K)
             nest._compute_block(image, first_tile, turns, panels, _ALL_OF_K, None)
 
     def _nest(self, tiling: _Band, bottom, data, stage: _Stage) -> _BandNest:
