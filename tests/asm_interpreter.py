@@ -84,7 +84,7 @@ def _a64(machine: _Machine, line: str) -> str | None:
     known, target = _counts(machine, line)
     if known:
         return target
-    if found := re.fullmatch(r"ldr (\w)(\d+), \[(\w+), #(\d+)\]", line):
+    if found := re.fullmatch(r"ldr (\w)(\d+), \[(\w+), #(-?\d+)\]", line):
         kind, number, pointer, offset = found[1], int(found[2]), found[3], int(found[4])
         floats = machine.load(pointer, offset, 4 if kind == "q" else 2)
         if kind == "x":
@@ -106,9 +106,9 @@ def _a32(machine: _Machine, line: str) -> str | None:
     known, target = _counts(machine, line)
     if known:
         return target
-    if found := re.fullmatch(r"vldr d(\d+), \[(\w+), #(\d+)\]", line):
+    if found := re.fullmatch(r"vldr d(\d+), \[(\w+), #(-?\d+)\]", line):
         machine.vector[int(found[1])] = machine.load(found[2], int(found[3]), 2)
-    elif found := re.fullmatch(r"ldrd (r\d+), (r\d+), \[(\w+), #(\d+)\]", line):
+    elif found := re.fullmatch(r"ldrd (r\d+), (r\d+), \[(\w+), #(-?\d+)\]", line):
         floats = machine.load(found[3], int(found[4]), 2)
         machine.general[found[1]], machine.general[found[2]] = floats
     elif found := re.fullmatch(r"vmov d(\d+), (r\d+), (r\d+)", line):

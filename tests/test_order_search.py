@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from tuner.board.emulator.static import CoreModel
 from tuner.cli import command_line
 from tuner.errors import UserError
 from tuner.kernel_search.legality import Dependencies
+from tuner.kernel_search.paced import paced
 from tuner.kernel_search.program import confirm
 from tuner.kernel_search.search import Cost, loop_lines, search, searchable
 
@@ -57,6 +59,32 @@ def test_the_same_seed_finds_the_same_order_and_it_is_better_than_the_plain_one(
     lines = loop_lines(plain)
     assert first.cost == Cost(board("rasp3b-64"), lines)(first.order)
     assert Dependencies(model, lines).is_legal(first.order)
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_a_paced_order_is_legal_and_faster_than_the_plain_one(name):
+    model = _model(name)
+    for mr, nr in tiles(core(name)):
+        plain = searchable(resolve(name), mr, nr)
+        lines = loop_lines(plain)
+        dependencies = Dependencies(model, lines)
+        order = paced(core(name), plain.body(), dependencies)
+        assert dependencies.is_legal(order)
+        timed = model.prepare(lines)
+        before, after = (timed.time(each).cycles for each in (range(len(lines)), order))
+        if core(name).figures["fma_load_gap"].value:
+            assert after < before, f"{mr}x{nr}"
+        else:
+            assert order == list(range(len(lines)))
+
+
+def test_an_instruction_waits_for_what_it_reads_and_only_for_that():
+    lines = ["ldr x5, [x1, #8]", "ins v16.d[1], x5", "add x1, x1, #16", "b.ne 1b"]
+    dependencies = Dependencies(_model("cortex-a53"), lines)
+    waits = [3, 3, 1, 1]
+    assert dependencies.earliest(1, {}, waits) == math.inf
+    assert dependencies.earliest(1, {0: 4}, waits) == 7
+    assert dependencies.earliest(2, {0: 4}, waits) == 4, "the load has read its pointer"
 
 
 def test_what_depends_on_another_instruction_stays_behind_it():

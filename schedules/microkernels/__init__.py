@@ -10,7 +10,7 @@ from fractions import Fraction
 from ..hardware import Core
 from ..lowering.emit import LANES
 from . import orders
-from .a32 import A32Kernel
+from .a32 import A32InOrderKernel, A32Kernel
 from .a64 import A64Kernel
 from .base import MicroKernel
 from .inline_asm import InlineAsmKernel
@@ -19,7 +19,7 @@ from .vector_ir import VectorKernel
 
 # The first family that has a tile makes its kernel.
 _FAMILIES: dict[tuple[str, str], tuple[type[MicroKernel], ...]] = {
-    ("armv7", "in-order"): (A32Kernel,),
+    ("armv7", "in-order"): (A32InOrderKernel,),
     ("armv7", "out-of-order"): (A32Kernel,),
     ("aarch64", "in-order"): (A64Kernel,),
     ("aarch64", "out-of-order"): (VectorKernel, A64Kernel),

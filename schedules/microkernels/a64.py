@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..lowering.emit import LANES
-from .body import HINTS, Layout
+from .body import HINTS, PIXELS, WEIGHTS, Layout
 from .pipelined import Loading, PipelinedKernel
 
 _SCRATCH = tuple(range(5, 16))  # x registers for halves on their way
@@ -32,7 +32,7 @@ class A64Kernel(PipelinedKernel):
         (4, 12): Layout(2, 2, 6, 2),
         (8, 8): Layout(2, 4, 4, 2, HINTS[:2]),
         (4, 16): Layout(2, 2, 8, 2),
-        (8, 12): Layout(4, 4, 4, 2, HINTS),
+        (8, 12): Layout(4, 4, 4, 2, HINTS, ((WEIGHTS, 1), (PIXELS, 2))),
         (12, 8): Layout(4, 4, 4, 2, HINTS),
     }
     tiles = tuple(layouts)

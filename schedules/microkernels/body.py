@@ -11,12 +11,13 @@ is best is searched by `python -m tuner order-search` and kept in `orders/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 PRODUCT, LOAD, HINT, ADVANCE, COUNT = "product", "load", "hint", "advance", "count"
+WEIGHTS, PIXELS = "weights", "pixels"
 
-HINTS = ("weights", "pixels", "ahead")
+HINTS = (WEIGHTS, PIXELS, "ahead")
 """The operands of later turns, and one line at `{ahead}`."""
 
 _LAG = 1  # operands that are loaded between the loads of one and its moves
@@ -49,6 +50,9 @@ class Layout:
         pixels: 128-bit registers that hold pixels.
         late: operands of step 0, the last ones to be used, that are moved into place in the turn
             after the one that loads them: they can wait for their loads across its end.
+        own: operands, as WEIGHTS or PIXELS and a number, that each step loads for itself, not for
+            the next one: those whose registers are in use until its end. With them no operands are
+            `late`.  Searched: it is worth it where registers are few for a tile.
         hints: what a turn has time to prefetch on an in-order core, of HINTS. Searched: with fewer
             products than these tiles have, loads that are hinted at cost more than they gain.
     """
@@ -58,6 +62,7 @@ class Layout:
     pixels: int
     late: int = 0
     hints: tuple[str, ...] = ()
+    own: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Operand:
     """How one operand gets into its register.
 
     Attributes:
+        step: the step whose operand it is.
         loads: instructions that load it, or parts of it into integer registers.
         moves: those that move these parts into place.
         first_loads: the loads as they are before the loop, for step 0.
@@ -72,6 +78,7 @@ class Operand:
         first_use: products of its own step before which it is not used.
     """
 
+    step: int
     loads: Sequence[str]
     moves: Sequence[str]
     first_loads: Sequence[str]
@@ -83,7 +90,7 @@ def interleave(
     products: Sequence[Sequence[str]],
     operands: Sequence[Sequence[Operand]],
     hints: Sequence[str],
-    after_loads: Callable[[int], Sequence[str]],
+    advances: tuple[str, str],
     end: Sequence[str],
     late: int,
 ) -> tuple[Line, ...]:
@@ -91,9 +98,10 @@ def interleave(
 
     Args:
         products: of each step of the turn.
-        operands: `operands[s]` are loaded during step s, for step s + 1.
+        operands: `operands[s]` are loaded during step s, for step s + 1 or for s itself.
         hints: prefetches of the turn; they stand first, where all pointers are as at its start.
-        after_loads: the pointer updates that follow the loads of step s.
+        advances: the updates of the pointers to pixels, which follows the loads of each step's, and
+            to weights, which follows all loads.
         end: what counts the turns, the branch last.
         late: see `Layout`.
     """
@@ -102,22 +110,32 @@ def interleave(
     lines = [Line(text, HINT, 0) for text in hints]
     unmoved = held_back  # loaded in the step before
     for step, texts in enumerate(products):
-        pending = sorted(operands[step], key=lambda each: each.free_after)
-        spacing = max(len(texts) // max(len(pending), 1), 1)
+        own = [each for each in operands[step] if each.step == step]
+        pending = [each for each in operands[step] if each.step > step]
+        pending.sort(key=lambda each: each.free_after)
+        # Where registers are short of time, loads come as soon as they may.
+        spacing = 1 if own else max(len(texts) // max(len(pending), 1), 1)
         loaded: list[Operand] = []
+        advance = Line(advances[0], ADVANCE, step + 1)
         for operand in unmoved:
             lines += _lines(operand.moves, step)
+        for operand in own:
+            lines += _lines((*operand.loads, *operand.moves), step)
+        if own:
+            lines.append(advance)
         for n, text in enumerate(texts, start=1):
             lines.append(Line(text, PRODUCT, step))
             if pending and n % spacing == 0 and pending[0].free_after <= n:
                 loaded.append(pending.pop(0))
                 lines += _lines(loaded[-1].loads, step + 1)
-                if len(loaded) > _LAG:
+                if own or len(loaded) > _LAG:
                     lines += _lines(loaded.pop(0).moves, step + 1)
         for operand in pending:
             lines += _lines(operand.loads, step + 1)
-        lines += [Line(text, ADVANCE, step + 1) for text in after_loads(step)]
+        if not own:
+            lines.append(advance)
         unmoved = loaded + pending
+    lines.append(Line(advances[1], ADVANCE, last + 1))
     for operand in unmoved:
         if operand not in held_back:
             lines += _lines(operand.moves, last + 1)

@@ -12,7 +12,17 @@ from ..hardware import Core
 from ..lowering.emit import LANES
 from . import orders
 from .base import NEAR_BYTES
-from .body import PRODUCT, Layout, Line, Operand, interleave, last_steps, last_used
+from .body import (
+    PIXELS,
+    PRODUCT,
+    WEIGHTS,
+    Layout,
+    Line,
+    Operand,
+    interleave,
+    last_steps,
+    last_used,
+)
 from .inline_asm import InlineAsmKernel
 
 FORMS = ("q", "dx", "xx")
@@ -120,42 +130,47 @@ class PipelinedKernel(InlineAsmKernel):
         ]
 
     def _operands(self, step: int) -> list[Operand]:
-        """What is loaded during `step`, for the next one."""
-        units, quads = self._weight_loads, self._quads
-        found = []
-        for unit in range(units):
-            old_step, old = divmod((step + 1) * units + unit - self.layout.weights, units)
-            last_use = (quads - 1) * self.mr + (old + 1) * self.weights_a_load
-            first = unit * self.weights_a_load
-            load = partial(self.load_weights, self._weights(step + 1, unit))
-            offsets = 4 * (step * self.mr + first), 4 * first
-            found.append(self._operand(load, offsets, last_use if old_step == step else 0, first))
-        for quad in range(quads):
-            old_step, old = divmod((step + 1) * quads + quad - self.layout.pixels, quads)
-            free_after = (old + 1) * self.mr if old_step == step else 0
-            load = partial(self.load_pixels, self._pixels(step + 1, quad))
-            found.append(self._operand(load, (16 * quad, 16 * quad), free_after, quad * self.mr))
-        return found
+        """What is loaded during `step`: `Layout.own` for itself, the rest for the next one."""
+        places = [(WEIGHTS, n) for n in range(self._weight_loads)]
+        places += [(PIXELS, n) for n in range(self._quads)]
+        own = [self._operand(step, step, *place) for place in places if place in self._own]
+        return own + [
+            self._operand(step, step + 1, *place) for place in places if place not in self._own
+        ]
 
-    def _operand(
-        self,
-        load: Callable[[int], Loading],
-        offsets: tuple[int, int],
-        free_after: int,
-        first_use: int,
-    ) -> Operand:
-        """`offsets`: within the loop and before it, where the same scratch registers are used."""
+    @property
+    def _own(self) -> tuple[tuple[str, int], ...]:
+        """Vector loads alone need no time in an integer register, so they are never in a hurry."""
+        return () if self.form == "q" else self.layout.own
+
+    @property
+    def _late(self) -> int:
+        return 0 if self._own else self.layout.late
+
+    def _operand(self, during: int, step: int, kind: str, n: int) -> Operand:
+        """The n-th load of weights or pixels of `step`, in step `during`."""
+        load: Callable[[int], Loading]
+        if kind == WEIGHTS:
+            per_step, registers = self._weight_loads, self.layout.weights
+            first_use = n * self.weights_a_load
+            offsets = 4 * ((step - 1) * self.mr + first_use), 4 * first_use
+            load = partial(self.load_weights, self._weights(step, n))
+        else:
+            per_step, registers = self._quads, self.layout.pixels
+            first_use = n * self.mr
+            offsets = 16 * n, 16 * n
+            load = partial(self.load_pixels, self._pixels(step, n))
+        old_step, old = divmod(step * per_step + n - registers, per_step)
+        free_after = 0
+        if old_step == during and kind == WEIGHTS:
+            free_after = (self._quads - 1) * self.mr + (old + 1) * self.weights_a_load
+        elif old_step == during:
+            free_after = (old + 1) * self.mr
         before = self._loads, self._moves
-        first_loads, _ = load(offsets[1])
+        first_loads, _ = load(offsets[1])  # before the loop, with the same scratch registers
         self._loads, self._moves = before
         loads, moves = load(offsets[0])
-        return Operand(loads, moves, first_loads, free_after, first_use)
-
-    def _advances(self, step: int) -> list[str]:
-        advances = [self.add("{pixels}", "{advance}")]
-        if step == self.layout.unroll - 1:
-            advances.append(self.add("{weights}", f"#{4 * self.mr * self.layout.unroll}"))
-        return advances
+        return Operand(step, loads, moves, first_loads, free_after, first_use)
 
     def body(self) -> tuple[Line, ...]:
         """One turn of the loop in its plain order; deterministic."""
@@ -164,9 +179,12 @@ class PipelinedKernel(InlineAsmKernel):
             [self._products(step) for step in steps],
             self._turn_operands(),
             self.hints(),
-            self._advances,
+            (
+                self.add("{pixels}", "{advance}"),
+                self.add("{weights}", f"#{4 * self.mr * self.layout.unroll}"),
+            ),
             self.loop_end,
-            self.layout.late,
+            self._late,
         )
 
     @property
@@ -229,19 +247,21 @@ class PipelinedKernel(InlineAsmKernel):
         return body if self._order is None else tuple(body[index] for index in self._order)
 
     def _first_operands(self) -> list[str]:
-        """Loads the operands of step 0, but for the moves that are the loop's."""
-        late = last_used(self._turn_operands()[-1], self.layout.late)
+        """Loads the operands of step 0, but for what the loop loads or moves itself."""
+        late = last_used(self._turn_operands()[-1], self._late)
         lines = []
         for unit in range(self._weight_loads):
-            offset = 4 * unit * self.weights_a_load
-            lines += self.first_weights(self._weights(0, unit), offset)
+            if (WEIGHTS, unit) not in self._own:
+                offset = 4 * unit * self.weights_a_load
+                lines += self.first_weights(self._weights(0, unit), offset)
         for quad in range(self._quads):
-            lines += self.first_pixels(self._pixels(0, quad), 16 * quad)
+            if (PIXELS, quad) not in self._own:
+                lines += self.first_pixels(self._pixels(0, quad), 16 * quad)
         return [
             *lines,
             *(text for operand in late for text in operand.first_loads),
             self.add("{weights}", f"#{4 * self.mr}"),
-            self.add("{pixels}", "{advance}"),
+            *([] if self._own else [self.add("{pixels}", "{advance}")]),
         ]
 
     def loop(self) -> list[str]:

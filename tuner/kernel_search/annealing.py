@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from tuner.kernel_search.legality import Dependencies
 
-_START_TEMPERATURE = 1.0  # cycles
 _NEAR = 4  # instructions; half of the moves go no further
 _PAIRS = 1 / 2  # share of the moves that take two neighbours along: what issues together
 _TWO_MOVES = 1 / 3  # share of the steps that move two instructions
@@ -20,11 +19,15 @@ def anneal(
     cost: Callable[[Sequence[int]], Fraction],
     evaluations: int,
     seed: int,
+    temperature: float,
     on_step: Callable[[Fraction], None] = lambda best: None,
 ) -> tuple[list[int], Fraction]:
     """The best order found from `start`, and its cost in cycles; the same for the same seed.
 
     A step takes one or two instructions out and puts them back at another legal place.
+
+    Args:
+        temperature: in cycles, at the start; it falls to 0 in even steps.
     """
     chance = random.Random(seed)
     order, best = list(start), list(start)
@@ -34,8 +37,8 @@ def anneal(
         for _ in range(2 if chance.random() < _TWO_MOVES else 1):
             _move(changed, dependencies, chance)
         changed_cost = cost(changed)
-        temperature = _START_TEMPERATURE * (1 - step / evaluations)
-        if changed_cost <= current + Fraction(temperature * chance.random()):
+        allowed = temperature * (1 - step / evaluations) * chance.random()
+        if changed_cost <= current + Fraction(allowed):
             order, current = changed, changed_cost
             if current < best_cost:
                 best, best_cost = list(order), current

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tuner.board.emulator.static import CoreModel
 
@@ -28,10 +29,30 @@ class Dependencies:
             }
             for j in range(self._count)
         ]
+        # Those of them whose result j reads; the others only have to issue no later.
+        self._reads_from = [
+            {i for i in before if operands[i][1] & operands[j][0]}
+            for j, before in enumerate(self._must_follow)
+        ]
 
     def may_swap(self, first: int, second: int) -> bool:
         """Whether `first`, directly before `second`, may come directly behind it."""
         return second != self._branch and first not in self._must_follow[second]
+
+    def earliest(self, instruction: int, issued: Mapping[int, int], waits: Sequence[int]) -> float:
+        """The first cycle in which it may issue.
+
+        Args:
+            issued: the cycle of every instruction that has issued.
+            waits: cycles from the issue of each until its result can be read.
+
+        Returns:
+            Infinity while it has to wait for one that has not issued.
+        """
+        before, read = self._must_follow[instruction], self._reads_from[instruction]
+        if not before <= issued.keys():
+            return math.inf
+        return max((issued[i] + (waits[i] if i in read else 0) for i in before), default=0)
 
     def shuffle(self, order: list[int], chance: random.Random) -> None:
         """Turns a legal order into a random one: many swaps of neighbours that may be swapped."""

@@ -14,10 +14,13 @@ from schedules.microkernels.pipelined import PipelinedKernel
 from tuner.board.emulator.static import CoreModel
 from tuner.kernel_search.annealing import anneal
 from tuner.kernel_search.legality import Dependencies
+from tuner.kernel_search.paced import paced
 from tuner.kernel_search.program import concrete
 
 # Share of the loads counted as late: small, so that an order is first of all fast from L1.
 _MISSES = Fraction(1, 16)
+# Temperatures to begin with, in cycles: less where much would only be lost.
+_FAR_FROM_GOOD, _NEARLY_GOOD = 1.0, 0.3
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,30 @@ def search(
     seed: int,
     on_step: Callable[[Fraction], None] = lambda best: None,
 ) -> Found:
-    """Anneals the order of `plain`'s loop; the same for the same seed and number of evaluations."""
+    """Anneals the order of `plain`'s loop; the same for the same seed and number of evaluations.
+
+    Half of the evaluations begin with the plain order, half with a paced one.
+    """
     lines = loop_lines(plain)
     model, cost = CoreModel(board), Cost(board, lines)
-    start = range(len(lines))
-    order, least = anneal(start, Dependencies(model, lines), cost, evaluations, seed, on_step)
+    dependencies = Dependencies(model, lines)
+    in_plain_order = list(range(len(lines)))
+    starts = [
+        (in_plain_order, _FAR_FROM_GOOD),
+        (paced(board.core, plain.body(), dependencies), _NEARLY_GOOD),
+    ]
+    found = []
+    for n, (start, temperature) in enumerate(starts):
+        share = evaluations * (n + 1) // len(starts) - evaluations * n // len(starts)
+        found.append(anneal(start, dependencies, cost, share, seed, temperature, on_step))
+    order, least = min(found, key=lambda each: each[1])
     timed = model.prepare(lines)
     return Found(
-        plain.in_order(order), order, least, timed.time(order).cycles, timed.time(start).cycles
+        plain.in_order(order),
+        order,
+        least,
+        timed.time(order).cycles,
+        timed.time(in_plain_order).cycles,
     )
 
 
