@@ -133,9 +133,12 @@ class PipelinedKernel(InlineAsmKernel):
         """What is loaded during `step`: `Layout.own` for itself, the rest for the next one."""
         places = [(WEIGHTS, n) for n in range(self._weight_loads)]
         places += [(PIXELS, n) for n in range(self._quads)]
-        own = [self._operand(step, step, *place) for place in places if place in self._own]
-        return own + [
-            self._operand(step, step + 1, *place) for place in places if place not in self._own
+        rest = [place for place in places if place not in self._own]
+        if self._own:
+            rest.sort(key=lambda place: self._free_after(step, step + 1, *place))
+        return [
+            *(self._operand(step, step, *place) for place in places if place in self._own),
+            *(self._operand(step, step + 1, *place) for place in rest),
         ]
 
     @property
@@ -151,26 +154,31 @@ class PipelinedKernel(InlineAsmKernel):
         """The n-th load of weights or pixels of `step`, in step `during`."""
         load: Callable[[int], Loading]
         if kind == WEIGHTS:
-            per_step, registers = self._weight_loads, self.layout.weights
             first_use = n * self.weights_a_load
             offsets = 4 * ((step - 1) * self.mr + first_use), 4 * first_use
             load = partial(self.load_weights, self._weights(step, n))
         else:
-            per_step, registers = self._quads, self.layout.pixels
             first_use = n * self.mr
             offsets = 16 * n, 16 * n
             load = partial(self.load_pixels, self._pixels(step, n))
-        old_step, old = divmod(step * per_step + n - registers, per_step)
-        free_after = 0
-        if old_step == during and kind == WEIGHTS:
-            free_after = (self._quads - 1) * self.mr + (old + 1) * self.weights_a_load
-        elif old_step == during:
-            free_after = (old + 1) * self.mr
+        free_after = self._free_after(during, step, kind, n)
         before = self._loads, self._moves
         first_loads, _ = load(offsets[1])  # before the loop, with the same scratch registers
         self._loads, self._moves = before
         loads, moves = load(offsets[0])
         return Operand(step, loads, moves, first_loads, free_after, first_use)
+
+    def _free_after(self, during: int, step: int, kind: str, n: int) -> int:
+        """Products of step `during` that read what was in an operand's register before."""
+        if kind == WEIGHTS:
+            old_step, old = divmod(
+                step * self._weight_loads + n - self.layout.weights, self._weight_loads
+            )
+            last_use = (self._quads - 1) * self.mr + (old + 1) * self.weights_a_load
+        else:
+            old_step, old = divmod(step * self._quads + n - self.layout.pixels, self._quads)
+            last_use = (old + 1) * self.mr
+        return last_use if old_step == during else 0
 
     def body(self) -> tuple[Line, ...]:
         """One turn of the loop in its plain order; deterministic."""
