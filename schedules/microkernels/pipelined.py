@@ -143,7 +143,7 @@ class PipelinedKernel(InlineAsmKernel):
 
     @property
     def _own(self) -> tuple[tuple[str, int], ...]:
-        """Vector loads alone need no time in an integer register, so they are never in a hurry."""
+        """None where a load is one instruction: it needs no time in an integer register before."""
         return () if self.form == "q" else self.layout.own
 
     @property

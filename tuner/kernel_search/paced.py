@@ -31,6 +31,7 @@ def paced(core: Core, lines: Sequence[Line], dependencies: Dependencies) -> list
         return list(range(len(lines)))
     kinds = [_kind(line) for line in lines]
     waits = [_wait(core, kind, line) for kind, line in zip(kinds, lines, strict=True)]
+    width = int(core.figures["issue_width"].value)
     most_moves = int(core.figures["kernel_moves_per_cycle"].value)
     # What may pair with what: the numbers of each kind that one cycle takes.
     load_cycle = {_LOAD: 1, _MOVE: most_moves, _PRODUCT: 0, _OTHER: 1}
@@ -44,7 +45,7 @@ def paced(core: Core, lines: Sequence[Line], dependencies: Dependencies) -> list
     while left:
         loads_left = any(kinds[n] in (_LOAD, _MOVE) for n in left)
         room = dict(load_cycle if loads_left and cycle % gap == 0 else product_cycle)
-        free, memory = 2, 1
+        free, memory = width, 1
         for n in list(left):
             accesses = _accesses_memory(lines[n])
             if not (free and room[kinds[n]] and memory >= accesses):

@@ -89,10 +89,14 @@ def search(
         (in_plain_order, _FAR_FROM_GOOD),
         (paced(board.core, plain.body(), dependencies), _NEARLY_GOOD),
     ]
-    found = []
+    found: list[tuple[list[int], Fraction]] = []
+
+    def on_either(best: Fraction) -> None:
+        on_step(min([best, *(cost for _, cost in found)]))
+
     for n, (start, temperature) in enumerate(starts):
         share = evaluations * (n + 1) // len(starts) - evaluations * n // len(starts)
-        found.append(anneal(start, dependencies, cost, share, seed, temperature, on_step))
+        found.append(anneal(start, dependencies, cost, share, seed, temperature, on_either))
     order, least = min(found, key=lambda each: each[1])
     timed = model.prepare(lines)
     return Found(
